@@ -1,0 +1,66 @@
+"""Running a flow from the command line under Prefect.
+
+Belongs here: making Prefect ready before it is imported, and finding a server.  Does not belong here: the flows.
+"""
+
+import contextlib
+from collections.abc import Callable, Iterator
+
+from flows import settings
+from flows.cli.render import Bar
+from flows.settings import Settings
+from flows.summary import Outcome, RunFailed
+from warehouse.errors import TransientError
+
+
+def _answers(url: str) -> bool:
+    import httpx
+
+    try:
+        return httpx.get(f"{url.rstrip('/')}/health", timeout=5).is_success
+    except httpx.HTTPError:
+        return False
+
+
+@contextlib.contextmanager
+def _server(bar: Bar) -> Iterator[None]:
+    """The server that is configured, else a temporary one, which is said; it ends with this process."""
+    from prefect.settings import get_current_settings
+
+    url = get_current_settings().api.url
+    if url is not None and _answers(url):
+        yield
+        return
+    words = "no Prefect server is configured" if url is None else f"the Prefect server at {url} does not answer"
+    bar.console.print(f"{words}: starting a temporary one, which takes some seconds (--direct does without)")
+    from prefect.server.api.server import SubprocessASGIServer
+
+    with settings.temporary_prefect():
+        server = SubprocessASGIServer()
+        try:
+            server.start()
+        except RuntimeError as error:
+            server.stop()
+            raise TransientError(
+                "the temporary Prefect server did not start in time; run the command again, name a server in "
+                "PREFECT_API_URL, or do without: --direct"
+            ) from error
+        try:
+            yield
+        finally:
+            server.stop()
+
+
+def tracked(chosen: Settings, bar: Bar, call: Callable[[], Outcome]) -> Outcome:
+    """Call a flow under Prefect."""
+    settings.prepare_prefect(chosen.layout)
+    with _server(bar):
+        from flows.ingest import PROGRESS
+
+        token = PROGRESS.set(bar)
+        try:
+            return call()
+        except RunFailed as failed:
+            return failed.outcome
+        finally:
+            PROGRESS.reset(token)

@@ -1,0 +1,164 @@
+"""Settings: flag > environment > newsmill.toml > default, and where each value came from.
+
+Belongs here: the only code that reads the environment, and all that a person can set.  Does not belong here: what a
+setting does (the options classes stand beside the code that obeys them).
+
+Every setting ``x`` is ``--set x=…`` on the command line, ``NEWSMILL_X`` in the environment and ``x`` in the
+``newsmill.toml`` of the working folder.
+"""
+
+import codecs
+import hashlib
+import json
+import os
+import tomllib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from warehouse.durable import make_folder
+from warehouse.errors import ConfigError
+from warehouse.layout import Home
+
+PREFIX = "NEWSMILL_"
+FILE = "newsmill.toml"
+
+
+class Settings(BaseModel):
+    """Everything that can be set; the descriptions are what ``newsmill settings`` shows."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    home: Path = Field(Path("data"), description="folder of inbox, lake, ledger and warehouse")
+    ledger_url: str | None = Field(
+        None, description="PostgreSQL ledger as an SQLAlchemy URL; default SQLite in the home"
+    )
+    batch_bytes: int = Field(8_000_000, gt=0, description="bytes of raw files that one task handles at most")
+    batch_files: int = Field(3_000, gt=0, description="raw files that one task handles at most")
+    max_file_bytes: int = Field(256_000_000, gt=0, description="a larger raw file is refused as too_large")
+    settle_seconds: float = Field(0.0, ge=0, description="a file that changed more recently is deferred")
+    publish_seconds: float = Field(30.0, ge=0, description="least time between publishes inside one run")
+    encoding: str | None = Field(None, description="encoding hint for every file; wins over detection")
+    cache: Path | None = Field(None, description="folder for compiled tables; default the user's cache folder")
+
+    @field_validator("home")
+    @classmethod
+    def _usable(cls, home: Path) -> Path:
+        # DuckDB takes a question mark in a path for the begin of parameters; Prefect's parameters are text.
+        text = str(home)
+        if "?" in text or not text.isprintable() or any("\ud800" <= c <= "\udfff" for c in text):
+            raise ValueError("the path may hold no question mark, control character or byte that is not UTF-8")
+        return home
+
+    @field_validator("encoding")
+    @classmethod
+    def _exists(cls, encoding: str | None) -> str | None:
+        if encoding is None:
+            return None
+        try:
+            " ".encode(encoding)
+        except LookupError as error:
+            raise ValueError("Python knows no such text encoding") from error
+        return codecs.lookup(encoding).name
+
+    def row_settings(self) -> dict[str, Any]:
+        """Those settings that can change a row."""
+        return {"encoding": self.encoding}
+
+    def fingerprint(self) -> str:
+        """16 hex digits over the settings that can change a row: part of every batch id."""
+        return hashlib.sha256(json.dumps(self.row_settings(), sort_keys=True).encode()).hexdigest()[:16]
+
+    def shown_ledger_url(self) -> str:
+        """The kind of the ledger's database; everything else in its URL may be a secret."""
+        return f"{self.ledger_url.partition(':')[0]}://***" if self.ledger_url else ""
+
+    @property
+    def layout(self) -> Home:
+        """Every path in the home."""
+        return Home(self.home)
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """The settings, and for each the place that gave it: flag, environment, file or default."""
+
+    settings: Settings
+    origins: dict[str, str]
+
+
+def _from_file(folder: Path) -> dict[str, Any]:
+    path = folder / FILE
+    if not path.is_file():
+        return {}
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not valid TOML: {error}") from error
+
+
+def load(flags: Mapping[str, Any] | None = None, *, folder: Path | None = None) -> Loaded:
+    """The effective settings; a value of None in ``flags`` says that the flag was not given.
+
+    Raises ``ConfigError`` for a name that is no setting, or a value that it cannot have, and names the known ones.
+    """
+    known = Settings.model_fields
+    in_environment = {
+        name[len(PREFIX) :].lower(): value for name, value in os.environ.items() if name.startswith(PREFIX)
+    }
+    places = {
+        FILE: _from_file(folder or Path.cwd()),
+        "environment": in_environment,
+        "flag": {name: value for name, value in (flags or {}).items() if value is not None},
+    }
+    values: dict[str, Any] = {}
+    origins = dict.fromkeys(known, "default")
+    for place, given in places.items():
+        if unknown := sorted(given.keys() - known.keys()):
+            raise ConfigError(f"unknown setting {unknown[0]!r} in {place}; known are {', '.join(known)}")
+        values |= given
+        origins |= dict.fromkeys(given, place)
+    try:
+        return Loaded(Settings(**values), origins)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = str(first["loc"][0])
+        raise ConfigError(
+            f"setting {name} from {origins[name]}: {first['msg']}, got {first['input']!r}; "
+            f"it is the {known[name].description}"
+        ) from error
+
+
+def prepare_prefect(home: Home) -> None:
+    """Set what Prefect must find in the environment before it is imported; what a person has set stays.
+
+    No telemetry, time enough for a temporary server on a busy machine, and its state in the home unless the person
+    has a Prefect of their own.
+    """
+    defaults = {
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "DO_NOT_TRACK": "1",
+        "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
+        # A failed run is told in one line on the terminal; its server gets the whole log.
+        "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
+        "PREFECT_LOGGING_EXTRA_LOGGERS": "flows,tasks,warehouse",
+    }
+    own = "PREFECT_API_URL" in os.environ or (Path.home() / ".prefect" / "profiles.toml").is_file()
+    if not own:
+        make_folder(home.prefect)
+        defaults["PREFECT_HOME"] = str(home.prefect.absolute())
+    for name, value in defaults.items():
+        os.environ.setdefault(name, value)
+
+
+@contextmanager
+def temporary_prefect() -> Iterator[None]:
+    """Forget a server that does not answer, so that Prefect starts a temporary one."""
+    from prefect.settings import PREFECT_API_URL, PREFECT_SERVER_ALLOW_EPHEMERAL_MODE, temporary_settings
+
+    with temporary_settings({PREFECT_SERVER_ALLOW_EPHEMERAL_MODE: True}, restore_defaults={PREFECT_API_URL}):
+        yield

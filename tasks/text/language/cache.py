@@ -1,0 +1,143 @@
+"""Where the replay's tables and its compiled form are kept between processes: built once, checked, shared.
+
+Belongs here: the folder, its key, publishing whole or not at all, checksums.  Does not belong here: what is in the
+tables.  A cache that cannot be written, read or trusted costs time, never an answer.
+"""
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from tasks.text.language.tables import Tables
+
+_MANIFEST = "manifest.json"
+_KERNEL = "kernel.ll"
+
+
+class Parts(NamedTuple):
+    """All that the replay needs."""
+
+    languages: list[str]
+    arrays: "Tables"
+    intermediate: str
+    symbol: str
+
+
+def is_built(root: Path | None, fingerprint: str) -> bool:
+    """Whether someone has published the parts; they may still turn out damaged."""
+    return root is not None and (_folder(root, fingerprint) / _MANIFEST).is_file()
+
+
+def load(root: Path | None, fingerprint: str) -> Parts:
+    """The parts from ``root``, built and kept there if they are missing or damaged; without root, built."""
+    if root is None:
+        return _build()
+    folder = _folder(root, fingerprint)
+    found = _read(folder)
+    if found is not None:
+        return found
+    parts = None
+    try:
+        with _locked(root):
+            found = _read(folder)  # another process may have built it while this one waited
+            if found is not None:
+                return found
+            parts = _build()
+            _publish(folder, parts)
+    except OSError:  # no place to write, or none left: nothing is kept, and nothing else is lost
+        return parts or _build()
+    # Read back, so that processes share the pages of one file instead of each holding 45 MB.
+    return _read(folder) or parts
+
+
+def _folder(root: Path, fingerprint: str) -> Path:
+    return root / f"language-{hashlib.sha256(fingerprint.encode()).hexdigest()[:16]}"
+
+
+def _build() -> Parts:
+    from tasks.text.language import native, tables
+
+    languages, arrays = tables.build()
+    intermediate, symbol = native.intermediate_form()
+    return Parts(languages, arrays, intermediate, symbol)
+
+
+@contextlib.contextmanager
+def _locked(root: Path) -> Iterator[None]:
+    """One builder at a time; a second waits and then finds the work done."""
+    root.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(root / "language.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _publish(folder: Path, parts: Parts) -> None:
+    """Written beside its place, then renamed: no reader sees half of it."""
+    import numpy as np
+
+    for left in folder.parent.glob("draft-language-*"):  # whoever made it was killed: the lock is ours now
+        shutil.rmtree(left, ignore_errors=True)
+    draft = Path(tempfile.mkdtemp(prefix="draft-language-", dir=folder.parent))
+    try:
+        for name, array in parts.arrays.items():
+            np.save(draft / f"{name}.npy", array, allow_pickle=False)
+        (draft / _KERNEL).write_text(parts.intermediate, encoding="utf-8")
+        manifest = {
+            "files": {path.name: _checksum(path) for path in sorted(draft.iterdir())},
+            "languages": parts.languages,
+            "symbol": parts.symbol,
+        }
+        (draft / _MANIFEST).write_text(json.dumps({**manifest, "sha256": _digest(manifest)}), encoding="utf-8")
+        if folder.exists():  # damaged, or it would have been read; whoever has it mapped keeps it
+            damaged = Path(tempfile.mkdtemp(prefix="draft-language-", dir=folder.parent))
+            folder.rename(damaged / "damaged")
+            shutil.rmtree(damaged, ignore_errors=True)
+        draft.rename(folder)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def _read(folder: Path) -> Parts | None:
+    """The parts as published, mapped read-only; None if anything about them is not as it was written."""
+    try:
+        status = folder.stat()
+        # It holds code: only a folder that nobody else could have filled is used.
+        if status.st_uid not in {0, os.geteuid()} or status.st_mode & 0o022:
+            return None
+        manifest = json.loads((folder / _MANIFEST).read_text(encoding="utf-8"))
+        if manifest.pop("sha256") != _digest(manifest):
+            return None
+        names: dict[str, str] = manifest["files"]
+        if any(_checksum(folder / name) != checksum for name, checksum in names.items()):
+            return None
+        import numpy as np
+
+        arrays: Tables = {
+            name.removesuffix(".npy"): np.load(folder / name, mmap_mode="r", allow_pickle=False)
+            for name in names
+            if name.endswith(".npy")
+        }
+        intermediate = (folder / _KERNEL).read_text(encoding="utf-8")
+        return Parts(list(manifest["languages"]), arrays, intermediate, str(manifest["symbol"]))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def _checksum(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _digest(manifest: object) -> str:
+    return hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,71 @@
+"""langdetect's labels for many texts at once, equal to the last bit, by the compiled replay.
+
+Belongs here: packing texts, calling the compiled function, naming its answers.  Does not belong here: loading or
+building what it needs (``cache``), and the decision about a document's language (``decision``).
+"""
+
+import sys
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks.text.language import cache, tables
+from tasks.text.language.cleaning import LIMIT, clean
+from tasks.text.language.labels import Label
+from tasks.text.language.native import Native
+
+_BATCH = 256  # bounds the memory of a call: 10 MB of characters
+_REPORTED = 0.1
+_UNKNOWN: Label = ("unknown", None)
+_NO_FEATURES: Label = (None, None)
+
+
+class Replay:
+    """Holds tables and compiled code; safe to share between threads, every call brings its own scratch."""
+
+    def __init__(self, parts: cache.Parts, *, compensated: bool = sys.version_info >= (3, 12)) -> None:
+        self.parts = parts  # kept: the compiled code sees only the addresses of its arrays
+        self.languages = parts.languages
+        self._native = Native(parts.intermediate, parts.symbol)
+        a = parts.arrays
+        self._tables = (
+            _address(a["characters"]),
+            int(a["space"][0]),
+            *(_address(a[name]) for name in tables.ADDRESSED),
+            len(self.languages),
+            int(compensated),
+        )
+
+    def labels(self, texts: Sequence[str]) -> list[Label]:
+        """One label a text, in order."""
+        found: list[Label] = []
+        for start in range(0, len(texts), _BATCH):
+            found += self._batch(texts[start : start + _BATCH])
+        return found
+
+    def _batch(self, texts: Sequence[str]) -> list[Label]:
+        cleaned = [clean(text) for text in texts]
+        # numpy stores strings as UTF-32, lone surrogates included, and converts faster than any codec.
+        code_points = np.array(["".join(cleaned)]).view(np.uint32)
+        starts = np.zeros(len(cleaned) + 1, np.int64)
+        np.cumsum([len(text) for text in cleaned], out=starts[1:])
+        kept, rows = np.empty(LIMIT, np.uint16), np.empty(tables.MOST_ROWS, np.int32)
+        work = np.empty(2 * tables.STRIDE)
+        best, probability = np.empty(len(cleaned), np.int32), np.empty(len(cleaned))
+        self._native.call(
+            *(_address(code_points), _address(starts), len(cleaned)),
+            *self._tables,
+            *(_address(kept), _address(rows), _address(work), _address(work[tables.STRIDE :])),
+            *(_address(best), _address(probability)),
+        )
+        return [self._named(number, value) for number, value in zip(best.tolist(), probability.tolist(), strict=True)]
+
+    def _named(self, number: int, value: float) -> Label:
+        if number < 0:
+            return _NO_FEATURES
+        return (self.languages[number], value) if value > _REPORTED else _UNKNOWN
+
+
+def _address(array: NDArray[np.generic]) -> int:
+    return int(array.ctypes.data)

@@ -1,0 +1,69 @@
+"""What pycld2 and py3langid say of the beginning of a text, in newsmill's language codes.
+
+Belongs here: calling the two, and what they may see.  Does not belong here: whom to believe (``decision``).
+"""
+
+import functools
+import threading
+from typing import Any
+
+import pycld2
+from langdetect.detector import Detector
+
+from tasks.text.language.codes import Opinion, fold
+from tasks.text.language.script import count_letters
+
+# Beyond these many characters neither gets better, only slower.
+PREFIX = 300
+_lock = threading.Lock()
+
+
+def evidence(text: str) -> str:
+    """The beginning of a text without addresses, which are in no language."""
+    start = text[:PREFIX]
+    if "http" in start:
+        start = Detector.URL_RE.sub(" ", start)
+    if "@" in start:
+        start = Detector.MAIL_RE.sub(" ", start)
+    # A page that begins with a table of numbers or a list of links says what it is only later.
+    if len(text) > PREFIX and count_letters(start, PREFIX // 8) < PREFIX // 8:
+        longer = Detector.MAIL_RE.sub(" ", Detector.URL_RE.sub(" ", text[: 16 * PREFIX]))
+        start = " ".join("".join(c if c.isalpha() else " " for c in longer).split())[:PREFIX]
+    return start
+
+
+def second(start: str) -> Opinion:
+    """pycld2's opinion."""
+    try:
+        reliable, _, found = pycld2.detect(start, isPlainText=True, bestEffort=True)
+    except (pycld2.error, UnicodeEncodeError):
+        # It refuses control characters, lone surrogates and non-characters.
+        printable = "".join(c if c.isprintable() else " " for c in start)
+        reliable, _, found = pycld2.detect(printable, isPlainText=True, bestEffort=True)
+    _, label, percent, _ = found[0]
+    return _opinion(label, percent, reliable)
+
+
+@functools.lru_cache(maxsize=4_096)
+def _opinion(label: str, percent: int, reliable: bool) -> Opinion:
+    return Opinion(fold(label), percent / 100, reliable, label)
+
+
+@functools.cache
+def _identifier() -> Any:
+    from py3langid.langid import MODEL_FILE, LanguageIdentifier
+
+    # An own one: the module's global instance may have been restricted by someone else in this process.
+    return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
+
+
+def third(start: str) -> list[tuple[str, float]]:
+    """py3langid's ranking, best first, with probabilities; loaded at the first question."""
+    with _lock:
+        identifier = _identifier()
+    ranking: dict[str, float] = {}
+    for label, probability in identifier.rank(start):
+        folded = fold(str(label))
+        if folded is not None:
+            ranking[folded] = ranking.get(folded, 0.0) + float(probability)
+    return sorted(ranking.items(), key=lambda item: -item[1])

@@ -1,0 +1,83 @@
+"""The repairs of a decoded text, run until nothing changes and only where they can change something.
+
+Belongs here: running the steps and the evidence that they leave.  Does not belong here: the steps (``steps``).
+"""
+
+from dataclasses import dataclass
+
+from tasks.text import characters, mojibake
+from tasks.text.steps import REPAIRS, Scan
+from warehouse.vocabulary import Flag
+
+__all__ = ["REPAIRS", "Repaired", "repair", "repair_ungated"]
+
+# One pass is not enough where a repair uncovers what another looks for; more than this only a constructed text needs.
+_MAX_PASSES = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Repaired:
+    """A repaired text with the evidence: each step that changed something, with its count."""
+
+    text: str
+    repairs: tuple[tuple[str, int], ...]
+    flags: tuple[Flag, ...]
+
+
+def repair(text: str) -> Repaired:
+    r"""The repaired text, with only those steps run that can change something.
+
+    >>> repair(" Caf&eacute;\u00a0 fÃ¼r\u200b alle\n").text
+    'Café für alle'
+    """
+    scan = Scan(text)
+    counts: dict[str, int] = {}
+    flags: set[Flag] = set()
+    for _ in range(_MAX_PASSES):
+        before = scan.text
+        for name, step in REPAIRS.items():
+            if step.can_fire(scan):
+                fixed, count = step.apply(scan.text)
+                if fixed != scan.text:
+                    _note(name, count, scan.text, counts, flags)
+                    scan = Scan(fixed)
+        if scan.text == before:
+            break
+    return _repaired(scan, counts, flags)
+
+
+def repair_ungated(text: str) -> Repaired:
+    """The same with every step run on every text, ftfy on every line: what ``repair`` is proved equal to."""
+    counts: dict[str, int] = {}
+    flags: set[Flag] = set()
+    for _ in range(_MAX_PASSES):
+        before = text
+        for name, step in REPAIRS.items():
+            fixed, count = mojibake.fix_everywhere(text) if name == "mojibake" else step.apply(text)
+            if fixed != text:
+                _note(name, count, text, counts, flags)
+                text = fixed
+        if text == before:
+            break
+    return _repaired(Scan(text), counts, flags)
+
+
+def _note(name: str, count: int, before: str, counts: dict[str, int], flags: set[Flag]) -> None:
+    counts[name] = counts.get(name, 0) + count
+    if name == "control_characters" and "\x00" in before:
+        flags.add(Flag.NUL_CHARACTERS)
+    elif name == "combining_marks":
+        flags.add(Flag.CAPPED_MARKS)
+
+
+def _repaired(scan: Scan, counts: dict[str, int], flags: set[Flag]) -> Repaired:
+    if "\ufffd" in scan.odd:
+        flags.add(Flag.REPLACEMENT_CHARACTERS)
+    tells = scan.is_suspicious or not characters.GBK_TELLING.isdisjoint(scan.odd)
+    if tells and mojibake.is_suspect(scan.text):
+        flags.add(Flag.MOJIBAKE_SUSPECT)
+    return Repaired(
+        text=scan.text,
+        repairs=tuple((name, counts[name]) for name in REPAIRS if name in counts) if counts else (),
+        flags=tuple(flag for flag in Flag if flag in flags) if flags else (),
+    )

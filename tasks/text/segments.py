@@ -1,0 +1,190 @@
+"""Sentence-like segments of paragraphs, the units of translation.
+
+Belongs here: where a segment begins and ends.  Does not belong here: the lists of abbreviations (``rules``), nor any
+change of the text: segments and what lies between them are the text, byte for byte.
+"""
+
+import itertools
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import sentencex
+
+from tasks.text.paragraphs import Paragraph
+from tasks.text.rules import Rules, load
+
+# Two sentences that an extraction glued: "zusammengekommen.Bei".
+_GLUE = re.compile(r"\.(?=[^\W\d_])")
+_WORD_BEFORE = re.compile(r"[^\W\d_]+\Z")
+_WORD_AFTER = re.compile(r"[^\W\d_]+")
+# The library's time grows with the square of a block's length where quotes stay open: it gets
+# no more than this at once.
+_WINDOW = 4_000
+_PLAIN = re.compile(r"[\w ,'()\"„“”/–-]*")
+_CLOSING = frozenset('”“»’"」』')
+_BETWEEN = " \n"
+_ADDRESS = frozenset("@/._\\:=&#")
+_LONGEST_ABBREVIATION = 6
+_OPENING = re.compile(r"""\A.*[('"\[{«‹„“‚‘’/-]""")
+# Two words and their stops.
+_LONGEST_ENDING = 40
+_LONGEST_ORDINAL = 3
+_SHORTEST_WORD = 3
+_LONGEST_WORD = 60
+# Names of sites are written with a capital, too.
+_DOMAINS = frozenset({
+    "com", "net", "org", "de", "at", "ch", "eu", "info", "online", "tv", "io", "ai", "co", "uk", "fr", "es", "it", "ru",
+    "js", "nl",
+})  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Segment:
+    """One unit; offsets are characters of the repaired text, blanks around it belong to none."""
+
+    paragraph_no: int
+    start: int
+    end: int
+
+
+def segment(text: str, paragraphs: Sequence[Paragraph], language: str) -> tuple[Segment, ...]:
+    """The segments of all paragraphs in order; every paragraph has at least one.
+
+    >>> from tasks.text.paragraphs import split
+    >>> text = "Am 24. April kam Dr. Maier an.Er ging wieder."
+    >>> [text[s.start : s.end] for s in segment(text, split(text, "de"), "de")]
+    ['Am 24. April kam Dr. Maier an.', 'Er ging wieder.']
+    """
+    rules = load(language)
+    segments: list[Segment] = []
+    for number, paragraph in enumerate(paragraphs):
+        block = text[paragraph.start : paragraph.end]
+        for start, end in _spans(block, language, rules):
+            segments.append(
+                Segment(paragraph_no=number, start=paragraph.start + start, end=paragraph.start + end)
+            )  # fmt: skip
+    return tuple(segments)
+
+
+def _spans(block: str, language: str, rules: Rules) -> list[tuple[int, int]]:
+    sentences = _sentences(block, language)
+    cuts = list(itertools.accumulate(map(len, sentences)))[:-1]
+    cuts = [cut for cut in cuts if not _goes_on(block, cut, rules)]
+    glued = [dot.end() for dot in _GLUE.finditer(block) if _is_glue(block, dot.start(), rules)]
+    if glued:
+        cuts = sorted({*cuts, *glued})
+    spans: list[tuple[int, int]] = []
+    start = 0
+    for cut in (*cuts, len(block)):
+        end = cut
+        while end > start and block[end - 1] in _BETWEEN:
+            end -= 1
+        while start < end and block[start] in _BETWEEN:
+            start += 1
+        if start < end:
+            spans.append((start, end))
+        start = cut
+    return spans or [(0, len(block))]
+
+
+def _sentences(block: str, language: str) -> list[str]:
+    if len(block) <= _WINDOW:
+        # Without any of the signs that end a sentence there is nothing to look for.
+        return [block] if _PLAIN.fullmatch(block) else _windowed(block, language)
+    sentences: list[str] = []
+    carry = ""
+    start = 0
+    while start < len(block):
+        end, is_stop = _cut(block, start)
+        found = _windowed(block[start:end], language)
+        found[0] = carry + found[0]
+        # A window that ends within a sentence hands it on; only the last can be unfinished.
+        carry = "" if is_stop else found.pop()
+        sentences.extend(found)
+        start = end
+    return [*sentences, carry] if carry else sentences
+
+
+def _windowed(block: str, language: str) -> list[str]:
+    try:
+        sentences: list[str] = sentencex.segment(language, block)
+    except UnicodeEncodeError:
+        # Half a surrogate pair: no repaired text has any.
+        return [block]
+    # Whatever the library does to an unforeseen text, no character may be lost.
+    return sentences if sentences and "".join(sentences) == block else [block]
+
+
+def _cut(block: str, start: int) -> tuple[int, bool]:
+    """Where a window ends, and whether that is the end of a sentence."""
+    limit = start + _WINDOW
+    if limit >= len(block):
+        return len(block), True
+    least = start + _WINDOW // 2
+    newline = block.rfind("\n", least, limit)
+    ideographic = max(block.rfind(stop, least, limit) for stop in "。！？")
+    if max(newline, ideographic) >= 0:
+        at = max(newline, ideographic) + 1
+        return (at + 1 if block[at : at + 1] in {"”", "」", "』"} else at), True
+    at = limit
+    while (at := block.rfind(". ", least, at)) >= 0:
+        # Behind a word that is no abbreviation, before a capital.
+        if block[at - 4 : at].isalpha() and block[at + 2].isupper():
+            return at + 2, True
+    blank = block.rfind(" ", least, limit)
+    return (blank + 1 if blank >= 0 else limit), False
+
+
+def _goes_on(block: str, cut: int, rules: Rules) -> bool:
+    """Whether the sentence goes on behind what the library took for its end."""
+    first = block[cut]
+    if first.islower():
+        return True
+    end = cut
+    while end > 0 and block[end - 1] in _BETWEEN:
+        end -= 1
+    last = block[end - 1 : end]
+    if last in _CLOSING:
+        return rules.continuation is not None and rules.continuation.match(block, cut) is not None
+    if last != ".":
+        return False
+    if end == cut and first.isupper():
+        return not _is_glue(block, end - 1, rules)
+    least = max(0, end - _LONGEST_ENDING)
+    at = block.rfind(" ", least, end) + 1
+    word = block[at or least : end - 1]
+    if word.isalpha() and len(word) > _LONGEST_ABBREVIATION:
+        return False
+    return _is_abbreviated(block, cut, word, block[least : max(least, at - 1)], rules)
+
+
+def _is_abbreviated(block: str, cut: int, word: str, words_before: str, rules: Rules) -> bool:
+    word = _OPENING.sub("", word)
+    if word in rules.abbreviations:
+        return True
+    if word.isalpha() and rules.continuation is not None and rules.continuation.match(block, cut):
+        return True
+    if word in rules.before_number and block[cut].isdigit():
+        return True
+    before = words_before.rpartition(" ")[2]
+    if word.isdecimal() and len(word) <= _LONGEST_ORDINAL:
+        return before.lower() in rules.ordinal_after
+    return f"{_OPENING.sub('', before)} {word}" in rules.abbreviations
+
+
+def _is_glue(block: str, dot: int, rules: Rules) -> bool:
+    if not (dot > 0 and block[dot - 1].islower() and block[dot + 1].isupper()):
+        return False
+    before = _WORD_BEFORE.search(block, max(0, dot - _LONGEST_WORD), dot)
+    after = _WORD_AFTER.match(block, dot + 1, dot + 1 + _LONGEST_WORD)
+    if before is None or after is None or before[0] in rules.abbreviations or after[0].lower() in _DOMAINS:
+        return False
+    # "Dr.Muster" is a title, "an.Er" are two sentences.
+    if len(before[0]) < _SHORTEST_WORD and not (len(before[0]) == _SHORTEST_WORD - 1 and before[0].islower()):
+        return False
+    # Addresses and file names: one of these touches the two words.
+    touching = block[before.start() - 1 : before.start()] + block[after.end() : after.end() + 1]
+    if touching.endswith(".") and not block[after.end() + 1 : after.end() + 2].isalnum():
+        touching = touching[:-1]
+    return _ADDRESS.isdisjoint(touching)

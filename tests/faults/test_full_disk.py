@@ -1,0 +1,94 @@
+"""A full disk: the run fails in one line, nothing is refused for it, and the next run with room takes everything."""
+
+import os
+import resource
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+def assert_failed_well(answer: Any) -> None:
+    """Exit code 1, and words for a person instead of a traceback."""
+    assert answer.code == 1, answer
+    assert "Traceback" not in answer.out + answer.err
+    assert len(answer.err.splitlines()) <= 1, answer.err
+    assert answer.err.startswith("newsmill: ") or "Failed in part" in answer.out, answer
+
+
+def assert_taken_with_room(mill: Any, documents: int) -> None:
+    """The next run takes everything, and nothing was refused or lost on the way."""
+    answer = mill.cli("ingest", "--direct", str(mill.raw), "--format", "json")
+    assert answer.code == 0, answer.err
+    assert mill.one("SELECT count(*) FROM documents") == documents
+    assert mill.one("SELECT count(*) FROM rejects") == 0
+    assert mill.rows("SELECT uri FROM files WHERE status <> 'ingested'") == []
+    assert mill.problems(deep=True) == []
+    assert mill.ingest().counts == {"unchanged": documents}
+    assert list(mill.home.rglob(".tmp-*")) == []
+
+
+def limited(size: int) -> Callable[[], None]:
+    """In a child before its exec: no file may grow beyond so many bytes."""
+    return lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+
+
+@pytest.mark.parametrize("size", [40_000, 400_000], ids=["log of the ledger", "snapshot"])
+def test_files_that_may_not_grow(mill: Any, size: int) -> None:
+    """The portable way: EFBIG instead of ENOSPC, wherever the first file becomes too large."""
+    mill.fill(60)
+    answer = mill.newsmill(
+        "ingest", "--direct", mill.raw, "--set", "batch_files=10", before_exec=limited(size), seconds=120
+    )
+    assert_failed_well(answer)
+    assert_taken_with_room(mill, 60)
+
+
+def test_a_home_that_was_there_before_stays_readable(mill: Any) -> None:
+    mill.fill(60)
+    mill.ingest()
+    before = mill.hashes()
+    mill.fill(60, first=60)
+    answer = mill.newsmill("ingest", "--direct", mill.raw, before_exec=limited(300_000))
+    assert_failed_well(answer)
+    assert mill.hashes() == before, "readers see what was there"
+    assert mill.cli("sql", "SELECT count(*) FROM documents").code == 0
+    assert_taken_with_room(mill, 120)
+
+
+@pytest.fixture
+def small_disk(new_mill: Any) -> Iterator[Any]:
+    """A home on a file system of 24 MB."""
+    if os.geteuid() or shutil.which("mount") is None:
+        pytest.skip("only root can mount a small file system")
+    mill = new_mill("small")
+    place = Path(tempfile.mkdtemp(prefix="newsmill-small-"))
+    done = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=24m", "newsmill-test", place], capture_output=True, text=True
+    )
+    if done.returncode:
+        place.rmdir()
+        pytest.skip(f"mounting is not permitted here: {done.stderr.strip()}")
+    try:
+        yield type(mill)(home=place / "home", raw=mill.raw)
+    finally:
+        subprocess.run(["umount", "-l", place], check=True)
+        place.rmdir()
+
+
+@pytest.mark.parametrize("free", [0, 120_000, 900_000, 3_200_000])
+def test_a_full_disk(small_disk: Any, free: int) -> None:
+    """Full from the start, at the first parts, in the middle, and when the snapshot is to be built."""
+    mill = small_disk
+    mill.fill(120)
+    ballast = mill.home.parent / "ballast"
+    usage = shutil.disk_usage(mill.home.parent)
+    ballast.write_bytes(b"\0" * (usage.free - free))
+    answer = mill.newsmill("ingest", "--direct", mill.raw, "--set", "batch_files=20")
+    assert_failed_well(answer)
+    ballast.unlink()
+    assert_taken_with_room(mill, 120)

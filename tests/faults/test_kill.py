@@ -1,0 +1,366 @@
+"""Point 8: kill -9 at any moment of an ingest, then one clean run: nothing lost, nothing double.
+
+The moments are calls, not times: every call that changes what stands in the home is counted, in an ingest that makes
+the same calls in the same order each time, and the process group is killed at the n-th.
+"""
+
+import itertools
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, cast
+
+import pytest
+
+HERE = Path(__file__).parent
+FILES = 300
+KILLS = 30
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call that changed the home: its number, what it was, and the name below the home."""
+
+    number: int
+    kind: str
+    path: str
+
+    @property
+    def step(self) -> tuple[str, str]:
+        """Calls of one step follow each other: a part is written in a hundred pieces, and that is one step."""
+        return self.kind, self.path
+
+
+class Crasher:
+    """The fork server, and a place in memory for homes."""
+
+    def __init__(self, folder: Path, raw: Path, shim: Path | None) -> None:
+        self.folder, self.raw, self.number = folder, raw, 0
+        self.shim = shim
+        more = {"LD_PRELOAD": str(shim), "CRASH_SHIM": str(shim)} if shim else {}
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("NEWSMILL_", "CRASH_"))}
+        self.process = subprocess.Popen(
+            [sys.executable, HERE / "crasher.py"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env={**kept, **more},
+            cwd=folder,
+            start_new_session=True,
+        )
+
+    def order(self, **words: Any) -> dict[str, Any]:
+        """Send one order and wait for the answer."""
+        self.send(words)
+        line = cast("IO[bytes]", self.process.stdout).readline()
+        assert line, "the fork server has died"
+        return dict(json.loads(line))
+
+    def send(self, words: dict[str, Any]) -> None:
+        """Send one order."""
+        stream = cast("IO[bytes]", self.process.stdin)
+        stream.write(json.dumps(words).encode() + b"\n")
+        stream.flush()
+
+    def home(self, copy_of: Path | None = None) -> Path:
+        """A place for one more home, empty or a copy."""
+        self.number += 1
+        (self.folder / str(self.number)).mkdir()
+        place = self.folder / str(self.number) / "home"
+        if copy_of is not None:
+            shutil.copytree(copy_of, place, symlinks=True)
+        return place
+
+    def traced(self, mutant: str | None = None, replay_of: Path | None = None) -> tuple[Path, list[Call]]:
+        """An ingest, or a replay of a home's copy, that nobody kills, and its calls."""
+        home = self.home(replay_of)
+        trace = home.with_name("trace")
+        answer = self.ingest(home, 0, mutant=mutant, trace=str(trace), replay=replay_of is not None)
+        assert answer == {"status": 0, "code": 0}, (answer, self.log(home))
+        lines = (line.split("\t", 2) for line in trace.read_text().splitlines())
+        return home, [Call(int(number), kind, path) for number, kind, path in lines]
+
+    def ingest(self, home: Path, at: int, *, action: str = "before", **more: Any) -> dict[str, Any]:
+        """An ingest that is killed at a call."""
+        words = {"home": str(home), "raw": str(self.raw), "at": at, "action": action, **more}
+        return self.order(do="ingest", acks=str(home.with_name("acks")), log=str(home.with_name("log")), **words)
+
+    def recover(self, home: Path) -> dict[str, Any]:
+        """Look at what was left, ingest cleanly, verify, and read."""
+        acks, log = str(home.with_name("acks")), str(home.with_name("log"))
+        return self.order(do="recover", home=str(home), raw=str(self.raw), acks=acks, log=log)
+
+    def log(self, home: Path) -> str:
+        """What the children of a home have printed."""
+        path = home.with_name("log")
+        return path.read_text(errors="replace")[-3000:] if path.exists() else ""
+
+    def stop(self) -> None:
+        """End the server and forget the homes."""
+        cast("IO[bytes]", self.process.stdin).close()
+        try:
+            self.process.wait(20)
+        finally:
+            if self.process.poll() is None:
+                os.killpg(self.process.pid, signal.SIGKILL)
+                self.process.wait()
+            cast("IO[bytes]", self.process.stdout).close()
+
+
+@pytest.fixture(scope="session")
+def memory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder in memory where there is one: a kill says nothing about disks, so none need be waited for."""
+    shared = Path("/dev/shm")
+    if not os.access(shared, os.W_OK) or shutil.disk_usage(shared).free < 500_000_000:
+        yield tmp_path_factory.mktemp("kills")
+        return
+    folder = Path(tempfile.mkdtemp(prefix="newsmill-kills-", dir=shared))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def three_hundred(memory: Path, write_news: Callable[[int], str]) -> Path:
+    """300 raw files: news, duplicates, and some that are refused."""
+    raw = memory / "raw"
+    raw.mkdir()
+    for number in range(FILES):
+        text = "" if number % 60 == 7 else write_news(number - 1 if number % 50 == 13 else number)
+        (raw / f"{number:03d}.txt").write_text(text)
+    return raw
+
+
+@pytest.fixture(scope="module")
+def crashers(memory: Path, three_hundred: Path, compiled: Path | str) -> Iterator[list[Crasher]]:
+    """Two fork servers, with the shim where it could be compiled, else counting Python's calls."""
+    made = []
+    for number in range(2):
+        folder = memory / f"server-{number}"
+        folder.mkdir()
+        made.append(Crasher(folder, three_hundred, None if isinstance(compiled, str) else compiled))
+    yield made
+    for crasher in made:
+        crasher.stop()
+
+
+@pytest.fixture(scope="module")
+def crasher(crashers: list[Crasher]) -> Crasher:
+    """One of them."""
+    return crashers[0]
+
+
+@pytest.fixture(scope="module")
+def clean(crasher: Crasher) -> tuple[list[Call], dict[str, Any]]:
+    """The calls of an ingest that nobody kills, between its first part and its last swap, and the rows it leaves."""
+    home, calls = crasher.traced()
+    found = crasher.recover(home)
+    assert found["problems"] == [], crasher.log(home)
+    assert found["rows"]["documents"][0] > FILES * 0.9
+    return between(calls), found["rows"]
+
+
+def between(calls: Sequence[Call]) -> list[Call]:
+    """The calls from the first part's name to the last swap of the symlink."""
+    first = next(c for c in calls if c.kind == "rename" and c.path.startswith("/lake/") and c.path.endswith(".parquet"))
+    last = [call for call in calls if call.kind == "rename" and call.path == "/warehouse.duckdb"][-1]
+    return list(calls[first.number - 1 : last.number])
+
+
+def steps(calls: Sequence[Call]) -> list[list[Call]]:
+    """The calls grouped into steps."""
+    return [list(group) for _, group in itertools.groupby(calls, key=lambda call: call.step)]
+
+
+def spread(items: Sequence[Any], count: int) -> list[Any]:
+    """So many items, evenly, the first and the last among them."""
+    return [items[round(number * (len(items) - 1) / (count - 1))] for number in range(count)]
+
+
+def kill_and_recover(
+    crasher: Crasher, call: Call, expected: dict[str, Any], action: str, replay_of: Path | None
+) -> tuple[list[str], str]:
+    """One kill, then everything that must hold; what does not, and what the children said."""
+    home = crasher.home(replay_of)
+    answer = crasher.ingest(home, call.number, action=action, replay=replay_of is not None)
+    if answer["status"] != -signal.SIGKILL:
+        return [f"was not killed: {answer}"], crasher.log(home)
+    found = crasher.recover(home)
+    problems = list(found.get("problems", [f"died: {found}"]))
+    problems += [f"{name} differ" for name in expected if found.get("rows", {}).get(name) != expected[name]]
+    log = crasher.log(home)
+    shutil.rmtree(home.parent)
+    return problems, log
+
+
+def campaign(
+    crashers: Sequence[Crasher],
+    moments: Sequence[tuple[Call, str]],
+    expected: dict[str, Any],
+    replay_of: Path | None = None,
+) -> None:
+    """Kill at each of the moments; every one must be survived."""
+
+    def share(number: int) -> dict[str, list[str]]:
+        failed = {}
+        for call, action in moments[number :: len(crashers)]:
+            problems, log = kill_and_recover(crashers[number], call, expected, action, replay_of)
+            if problems:
+                failed[f"{action} call {call.number}, {call.kind} of {call.path}"] = [*problems, log]
+        return failed
+
+    with ThreadPoolExecutor(len(crashers)) as pool:
+        failed = {name: found for some in pool.map(share, range(len(crashers))) for name, found in some.items()}
+    kinds = Counter(call.kind for call, _ in moments)
+    print(f"{len(moments)} kills at {dict(kinds)}, {len(failed)} not survived")
+    assert failed == {}
+
+
+def test_the_same_ingest_makes_the_same_calls(crasher: Crasher, clean: Any, record_property: Any) -> None:
+    """What makes a number a moment: call n is the same call every time."""
+    calls, _ = clean
+    _, again = crasher.traced()
+
+    def shape(found: Sequence[Call]) -> Counter[str]:
+        return Counter(call.kind for call in found if call.kind not in ("write", "pwrite"))
+
+    assert shape(between(again)) == shape(calls)
+    kinds = Counter(call.kind for call in calls)
+    record_property("calls", len(calls))
+    print(f"{len(calls)} calls in {len(steps(calls))} steps between the first part and the last swap: {dict(kinds)}")
+    assert {"rename", "fsync", "unlink", "chmod"} <= kinds.keys()
+    swaps = [call for call in calls if call.kind == "rename" and call.path == "/warehouse.duckdb"]
+    assert len(swaps) >= 3, "several publishes, so that kills hit a copy of a snapshot as well as the first"
+
+
+def test_30_kills_lose_nothing_and_double_nothing(crashers: list[Crasher], clean: Any) -> None:
+    calls, expected = clean
+    moments = [group[len(group) // 2] for group in spread(steps(calls), KILLS)]
+    assert len({call.number for call in moments}) == KILLS
+    campaign(crashers, [(call, "before") for call in moments], expected)
+
+
+def boundaries(calls: Sequence[Call]) -> list[Call]:
+    """One call of each kind and kind of place, out of the middle of the run: where an order can be wrong."""
+
+    def place(call: Call) -> tuple[str, str]:
+        name = call.path.rsplit("/", 1)[-1]
+        kind = ".tmp" if name.startswith(".tmp") else ".parquet" if name.endswith(".parquet") else name
+        return call.kind, os.path.dirname(call.path) + ("/snapshot" if name.startswith("warehouse-0") else f"/{kind}")
+
+    found: dict[tuple[str, str], list[Call]] = {}
+    for call in calls:
+        found.setdefault(place(call), []).append(call)
+    return [group[len(group) // 2] for group in found.values()]
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("action", ["after", "torn"])
+def test_kills_after_and_in_the_middle_of_every_kind_of_call(
+    crashers: list[Crasher], clean: Any, shim: Path, action: str
+) -> None:
+    calls, expected = clean
+    campaign(crashers, [(call, action) for call in boundaries(calls)], expected)
+
+
+@pytest.mark.long
+def test_300_kills(crashers: list[Crasher], clean: Any) -> None:
+    calls, expected = clean
+    moments = [group[len(group) // 3] for group in spread(steps(calls), 300)]
+    campaign(crashers, [(call, "before") for call in moments], expected)
+
+
+@pytest.mark.long
+def test_30_kills_of_a_replay(crashers: list[Crasher], clean: Any) -> None:
+    """Here rows are replaced: a kill may leave some contents old and some new, and every one exactly once."""
+    home, _ = crashers[0].traced()
+    replayed, calls = crashers[0].traced(replay_of=home)
+    found = crashers[0].recover(replayed)
+    assert (found["problems"], found["rows"]) == ([], clean[1])
+    moments = [group[len(group) // 2] for group in spread(steps(between(calls)), KILLS)]
+    campaign(crashers, [(call, "before") for call in moments], clean[1], replay_of=home)
+
+
+@pytest.mark.long
+def test_a_kill_in_the_recovery_of_a_kill(crasher: Crasher, clean: Any) -> None:
+    """The second kill hits what the first has left; then one clean run."""
+    calls, _ = clean
+    moments = spread([call for call in calls if call.kind not in ("write", "pwrite")], 12)
+    failed = {}
+    for first, second in zip(moments, reversed(moments), strict=True):
+        home = crasher.home()
+        assert crasher.ingest(home, first.number)["status"] == -signal.SIGKILL
+        again = crasher.ingest(home, second.number // 2)
+        found = crasher.recover(home)
+        if found["problems"] or found["rows"] != clean[1]:
+            failed[f"{first} then {second.number // 2} ({again})"] = [*found["problems"], crasher.log(home)]
+        shutil.rmtree(home.parent)
+    assert failed == {}
+
+
+def first_name_after_its_commit(calls: Sequence[Call]) -> Call:
+    """Where the mutant gives a part the name that is committed by then."""
+    return next(c for c in calls if c.kind == "rename" and c.path.endswith(".parquet") and "/held-" not in c.path)
+
+
+def first_bytes_of_the_second_snapshot(calls: Sequence[Call]) -> Call:
+    """Where the mutant has a snapshot under its final name that holds nothing yet."""
+    return next(c for c in calls if c.path == "/versions/warehouse-00000002.duckdb" and c.kind in ("write", "pwrite"))
+
+
+CANARIES: dict[str, Callable[[Sequence[Call]], Call]] = {
+    "commit before parts": first_name_after_its_commit,
+    "in place": first_bytes_of_the_second_snapshot,
+}
+
+
+@pytest.mark.parametrize("mutant", CANARIES)
+def test_the_check_catches_a_wrong_order(crasher: Crasher, shim: Path, mutant: str) -> None:
+    """A harness that passes a mutant says nothing: each of these must be caught by the very check that passes ours."""
+    _, calls = crasher.traced(mutant)
+    moment = CANARIES[mutant](calls)
+    home = crasher.home()
+    assert crasher.ingest(home, moment.number, mutant=mutant)["status"] == -signal.SIGKILL
+    found = crasher.recover(home)
+    assert found["problems"], f"{mutant} went through at {moment}"
+    print(mutant, moment, found["problems"])
+
+
+def test_counting_in_python_finds_moments_too(memory: Path, three_hundred: Path, clean: Any) -> None:
+    """The way without a compiler: fewer kinds of calls, the same promise."""
+    folder = memory / "python"
+    folder.mkdir()
+    crasher = Crasher(folder, three_hundred, None)
+    try:
+        _, calls = crasher.traced()
+        moments = between(calls)
+        assert {"commit", "rename", "fsync"} <= {call.kind for call in moments}
+        commits = [call for call in moments if call.kind == "commit"]
+        campaign([crasher], [(commits[len(commits) // 2], "before"), (moments[-1], "before")], clean[1])
+    finally:
+        crasher.stop()
+
+
+def test_the_installed_command_is_killed_and_recovers(mill: Any, shim: Path, write_news: Callable[[int], str]) -> None:
+    """Once without any help: the command itself, its process group, and the clean run after it."""
+    mill.fill(40)
+    crash = {"LD_PRELOAD": str(shim), "CRASH_ROOT": str(mill.home), "CRASH_AT": "400"}
+    arguments = ["ingest", "--direct", mill.raw, "--set", "batch_files=5", "--set", "publish_seconds=0"]
+    process = subprocess.Popen(mill.command(*arguments), env={**os.environ, **crash}, start_new_session=True)
+    assert process.wait(120) == -signal.SIGKILL
+    answer = mill.newsmill("ingest", "--direct", mill.raw)
+    assert answer.code == 0, answer.err
+    assert mill.one("SELECT count(DISTINCT document_id) FROM documents") == 40
+    assert mill.one("SELECT count(*) FROM documents") == 40
+    assert mill.newsmill("verify", "--deep").code == 0
+    crashed = [run["status"] for run in mill.cli("status", "--format", "json").json()["runs"]]
+    assert sorted(crashed) == ["completed", "crashed"]

@@ -1,0 +1,269 @@
+"""`newsmill sql` and the JSON of every command: what a script reads."""
+
+import csv
+import io
+import json
+import math
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+
+@pytest.fixture(scope="module")
+def milled(new_mill: Any, samples: Path) -> Any:
+    mill = new_mill("asked", samples)
+    mill.ingest()
+    return mill
+
+
+QUERY = "SELECT uri, published_on, char_count, repairs, title FROM documents ORDER BY uri"
+
+
+def test_json(milled: Any) -> None:
+    rows = milled.cli("sql", QUERY, "--format", "json").json()
+    assert [row["uri"] for row in rows] == milled.column("SELECT uri FROM documents ORDER BY uri")
+    assert isinstance(rows[0]["char_count"], int)
+    assert isinstance(rows[0]["repairs"], list)
+    assert milled.cli("sql", "SELECT 1 AS a WHERE false", "--format", "json").json() == []
+
+
+def test_jsonl(milled: Any) -> None:
+    answer = milled.cli("sql", QUERY, "--format", "jsonl")
+    assert [json.loads(line) for line in answer.out.splitlines()] == milled.cli("sql", QUERY, "--format", "json").json()
+
+
+def test_csv(milled: Any) -> None:
+    answer = milled.cli("sql", "SELECT document_id, text, title FROM documents ORDER BY 1", "--format", "csv")
+    rows = list(csv.reader(io.StringIO(answer.out)))
+    assert rows[0] == ["document_id", "text", "title"]
+    stored = milled.rows("SELECT document_id, text FROM documents ORDER BY 1")
+    assert [row[:2] for row in rows[1:]] == [[row["document_id"], row["text"]] for row in stored]
+    assert {row[2] for row in rows[1:]} <= {"", *(row["title"] or "" for row in milled.rows("FROM documents"))}
+
+
+def test_parquet(milled: Any, tmp_path: Path) -> None:
+    path = tmp_path / "out [1].parquet"
+    answer = milled.cli("sql", "FROM documents ORDER BY document_id", "--format", "parquet", "-o", str(path))
+    assert answer.code == 0, answer.err
+    assert pq.read_table(path).to_pylist() == milled.rows("FROM documents ORDER BY document_id")
+    assert milled.cli("sql", QUERY, "--format", "parquet").code == 2
+
+
+@pytest.mark.parametrize("form", ["csv", "json", "jsonl", "table"])
+def test_to_a_file(milled: Any, tmp_path: Path, form: str) -> None:
+    path = tmp_path / "out"
+    answer = milled.cli("sql", QUERY, "--format", form, "--output", str(path))
+    assert (answer.code, answer.out) == (0, "")
+    assert path.read_text(encoding="utf-8") == milled.cli("sql", QUERY, "--format", form).out
+
+
+def test_from_a_file_and_from_standard_input(milled: Any, tmp_path: Path) -> None:
+    path = tmp_path / "query.sql"
+    path.write_text("SELECT count(*) AS n FROM documents -- a comment\n;\n")
+    expected = [{"n": milled.one("SELECT count(*) FROM documents")}]
+    for words, stdin in (
+        (["-f", str(path)], ""), (["--file", str(path)], ""), (["-"], path.read_text()), ([], path.read_text())
+    ):  # fmt: skip
+        answer = milled.cli("sql", *words, "--format", "json", stdin=stdin)
+        assert answer.code == 0, answer.err
+        assert answer.json() == expected
+    real = milled.newsmill("sql", "--format", "json", stdin=path.read_text())
+    assert real.json() == expected
+
+
+def test_parameters_are_bound_not_pasted(milled: Any) -> None:
+    query = "SELECT count(*) AS n FROM documents WHERE language = $lang"
+    answer = milled.cli("sql", query, "-p", "lang=de", "--format", "json")
+    assert answer.json() == [{"n": milled.one("SELECT count(*) FROM documents WHERE language = 'de'")}]
+    answer = milled.cli("sql", query, "--param", "lang=x' OR 'a'='a", "--format", "json")
+    assert answer.json() == [{"n": 0}]
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (["SELEC 1"], 1),
+        (["SELECT nothing FROM documents"], 1),
+        (["FROM no_such_table"], 1),
+        (["SELECT error('boom') FROM documents"], 1),
+        (["SELECT CAST(text AS INTEGER) FROM documents"], 1),
+        (["CREATE TABLE mine (i INTEGER)"], 1),
+        (["DELETE FROM documents"], 1),
+        (["SELECT * FROM read_text('/etc/hostname')"], 1),
+        (["COPY documents TO '/tmp/newsmill-test-copy.csv'"], 1),
+        (["ATTACH '/tmp/newsmill-test-other.duckdb' AS other"], 1),
+        (["SET enable_external_access = true"], 1),
+        (["INSTALL httpfs"], 1),
+        (["SELECT $a", "-p", "b=1"], 1),
+        ([""], 1),
+        (["SELECT 1", "-p", "novalue"], 2),
+        (["SELECT 1", "-f", "both.sql"], 2),
+        (["SELECT 1", "--format", "yaml"], 2),
+        (["-f", "/no/such/file.sql"], 2),
+        (["SELECT 1", "--no-such-option"], 2),
+        (["SELECT 1", "SELECT 2"], 2),
+    ],
+)
+def test_errors_are_one_line_and_an_exit_code(milled: Any, words: list[str], code: int) -> None:
+    before = milled.tree("ledger.sqlite")
+    for form in ([], ["--format", "json"]) if "--format" not in words else ([],):
+        answer = milled.cli("sql", *words, *form)
+        assert answer.code == code, answer
+        assert answer.err.startswith("newsmill: ")
+        assert len(answer.err.splitlines()) == 1
+        assert "Traceback" not in answer.err
+    assert milled.tree("ledger.sqlite") == before
+
+
+def test_a_query_that_fails_leaves_no_file_that_looks_whole(milled: Any, tmp_path: Path) -> None:
+    query = "SELECT CASE WHEN n < 90000 THEN n ELSE error('boom') END AS n FROM range(100000) t(n)"
+    for form in ("csv", "json", "jsonl", "parquet"):
+        path = tmp_path / f"out.{form}"
+        path.write_text("what stood here before")
+        assert milled.cli("sql", query, "--format", form, "-o", str(path)).code == 1
+        assert path.read_text() == "what stood here before", form
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["out.csv", "out.json", "out.jsonl", "out.parquet"]
+
+
+@pytest.mark.parametrize("form", ["csv", "json", "jsonl", "parquet", "table"])
+def test_columns_of_one_name_keep_their_values(milled: Any, tmp_path: Path, form: str) -> None:
+    path = tmp_path / "out"
+    answer = milled.cli("sql", "SELECT 1 AS a, 2 AS a, 3 AS b", "--format", form, "-o", str(path))
+    assert answer.code == 0
+    if form == "parquet":
+        assert list(pq.read_table(path).to_pylist()[0].values()) == [1, 2, 3]
+    elif form == "csv":
+        assert path.read_text().splitlines()[1] == "1,2,3"
+    elif form == "table":
+        assert [word for word in path.read_text().split() if word.isdigit()][:3] == ["1", "2", "3"]
+    else:
+        found = json.loads(path.read_text())
+        assert list((found[0] if form == "json" else found).values()) == [1, 2, 3]
+
+
+def test_every_type_becomes_json(milled: Any) -> None:
+    query = """
+        SELECT 'nan'::DOUBLE AS nan, '-inf'::DOUBLE AS inf, 1.5::DECIMAL(9, 2) AS d,
+               170141183460469231731687303715884::HUGEINT AS h,
+               '\\xFF\\x00'::BLOB AS b, INTERVAL 3 DAY AS i, DATE '2019-04-01' AS on_,
+               TIMESTAMP '2019-04-01 12:00' AS at_,
+               {'a': [1, NULL]} AS s, MAP {'k': 'v'} AS m, NULL AS n, true AS t"""
+    for form in ("json", "jsonl"):
+        row = milled.cli("sql", query, "--format", form)
+        assert row.code == 0, row.err
+        found = row.json()
+        found = found[0] if form == "json" else found
+        assert found["n"] is None
+        assert found["t"] is True
+        assert found["on_"] == "2019-04-01"
+        assert found["s"] == {"a": [1, None]}
+        assert found["nan"] is None or isinstance(found["nan"], str)
+        assert math.isclose(float(found["d"]), 1.5)
+
+
+def test_a_reader_that_goes_away_is_no_error(milled: Any) -> None:
+    """As in `newsmill sql ... | head`."""
+    process = subprocess.Popen(
+        milled.command("sql", "FROM range(1000000)", "--format", "csv"), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    assert process.stdout.readline() == b"range\n"
+    process.stdout.close()
+    err = process.stderr.read().decode()
+    process.stderr.close()
+    process.wait(60)
+    assert "Traceback" not in err
+    assert err == "", "who closes the pipe has seen enough"
+
+
+def test_rows_of_a_table_are_cut_and_it_says_so(milled: Any) -> None:
+    answer = milled.cli("sql", "FROM range(1000)", "--rows", "3")
+    assert "first 3 rows" in answer.out
+    assert len(milled.cli("sql", "FROM range(1000)", "--format", "csv").out.splitlines()) == 1001
+
+
+JSON_COMMANDS: dict[str, list[str]] = {
+    "ingest": ["ingest", "--direct", "RAW"],
+    "dry run": ["ingest", "--dry-run", "RAW"],
+    "inspect": ["inspect", "FILE"],
+    "sql": ["sql", "FROM v_languages"],
+    "status": ["status"],
+    "rejects": ["rejects"],
+    "rejects, all": ["rejects", "--all"],
+    "rejects for a reason": ["rejects", "--reason", "binary"],
+    "rejects for no reason": ["rejects", "--reason", "nothing"],
+    "replay": ["replay", "--reason", "any", "--direct"],
+    "verify": ["verify", "--deep"],
+    "publish": ["publish"],
+    "settings": ["settings"],
+    "rebuild": ["rebuild"],
+}
+
+
+@pytest.mark.parametrize("command", JSON_COMMANDS)
+def test_the_json_of_every_command_parses(milled: Any, command: str) -> None:
+    file = str(sorted(milled.raw.iterdir())[0])
+    words = [{"RAW": str(milled.raw), "FILE": file}.get(word, word) for word in JSON_COMMANDS[command]]
+    answer = milled.cli(*words, "--format", "json")
+    assert answer.code == 0, answer.err
+    assert isinstance(answer.json(), dict | list)
+    assert answer.err == ""
+    table = milled.cli(*words)
+    assert table.code == 0
+    assert table.out
+
+
+def test_every_command_of_the_table_is_here() -> None:
+    from flows.cli import COMMANDS
+
+    assert {words[0] for words in JSON_COMMANDS.values()} == set(COMMANDS)
+
+
+def test_names_that_are_no_text_come_out_as_json(new_mill: Any, write_news: Callable[[int], str]) -> None:
+    mill = new_mill("odd")
+    path = mill.put(b"\xff\xfe [1]\n.txt", write_news(1))
+    mill.put(b"\xff\xfe [2]\n.txt", b"")
+    for words in (["ingest", "--direct", mill.raw], ["inspect", path]):
+        answer = mill.newsmill(*words, "--format", "json")
+        assert answer.code == 0, answer.err
+        answer.json()
+    for command in ("status", "rejects"):
+        assert mill.cli(command, "--format", "json").json()
+
+
+def test_the_errors_of_a_command_can_be_traced(milled: Any) -> None:
+    done = subprocess.run(
+        [*milled.command("sql", "SELEC 1"), b"--debug"], capture_output=True, env={**os.environ, "NO_COLOR": "1"}
+    )
+    assert done.returncode == 1
+    assert b"Traceback" in done.stderr
+
+
+@pytest.mark.parametrize("form", ["csv", "json", "table"])
+def test_a_terminal_or_pipe_that_is_not_utf8(milled: Any, form: str) -> None:
+    query = "SELECT 'Привет, Zürich' AS words"
+    answer = subprocess.run(
+        [*milled.command("sql", query), b"--format", form.encode()],
+        capture_output=True,
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+    )
+    assert answer.returncode == 0, answer.stderr
+    assert form == "table" or "Привет, Zürich" in answer.stdout.decode("utf-8"), "what a machine reads is UTF-8"
+    assert answer.stdout
+
+
+def test_without_a_standard_input(milled: Any) -> None:
+    done = subprocess.run(["sh", "-c", 'exec "$@" <&-', "sh", *milled.command("sql")], capture_output=True, text=True)
+    assert done.returncode == 2, done
+    assert "give a query" in done.stderr
+    done = subprocess.run(
+        ["sh", "-c", 'exec "$@" <&-', "sh", *milled.command("sql", "SELECT 42 AS n")], capture_output=True, text=True
+    )
+    assert done.returncode == 0
+    assert "42" in done.stdout

@@ -1,0 +1,392 @@
+"""Point 4: verify names what does not hold; a lost or outdated ledger stops every command; rebuild changes nothing."""
+
+import os
+import shutil
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+@pytest.fixture(scope="module")
+def whole(new_mill: Any) -> Any:
+    """A home with three batches, a duplicate, a reject, a superseded file and a replayed one."""
+    mill = new_mill("whole")
+    mill.fill(6)
+    mill.put("empty.txt", b"")
+    mill.put("again.txt", (mill.raw / "0001.txt").read_bytes())
+    mill.ingest(batch_files=3)
+    mill.put("0002.txt", (mill.raw / "0003.txt").read_text() + "\nNoch ein Satz kam dazu.\n")
+    mill.fill(2, first=10)
+    mill.ingest()
+    mill.cli("replay", "0004.txt", "--direct", "--set", "encoding=utf-8")
+    assert mill.problems() == []
+    return mill
+
+
+@pytest.fixture
+def copied(whole: Any, tmp_path: Path) -> Any:
+    """A copy of that home, which a test may damage; the raw folder is shared and only read."""
+    home = tmp_path / "home"
+    shutil.copytree(whole.home, home, symlinks=True)
+    return type(whole)(home=home, raw=whole.raw)
+
+
+def change(mill: Any, *statements: str) -> None:
+    """Change the ledger behind newsmill's back."""
+    with sqlite3.connect(mill.home / "ledger.sqlite") as connection:
+        for statement in statements:
+            assert connection.execute(statement).rowcount > 0, statement
+    connection.close()
+
+
+def lines(answer: Any) -> list[str]:
+    """What `verify --format json` found."""
+    assert answer.code == 1, answer
+    report = answer.json()
+    assert report["holds"] is False
+    return list(report["problems"])
+
+
+def test_a_whole_home_holds(whole: Any) -> None:
+    answer = whole.newsmill("verify", "--deep")
+    assert answer.code == 0, answer
+    assert "everything holds" in answer.out
+
+
+@pytest.mark.parametrize("kind", ["documents", "files"])
+def test_an_altered_part_is_named(copied: Any, kind: str) -> None:
+    part = sorted((copied.home / "lake" / kind).iterdir())[0]
+    data = bytearray(part.read_bytes())
+    data[len(data) // 2] ^= 1
+    part.chmod(0o644)
+    part.write_bytes(data)
+    assert [line for line in lines(copied.cli("verify", "--format", "json")) if part.name in line and "altered" in line]
+
+
+@pytest.mark.parametrize("damage", [lambda path: path.unlink(), lambda path: os.truncate(path, 100)])
+def test_a_missing_or_short_part_is_named(copied: Any, damage: Callable[[Path], None]) -> None:
+    part = sorted((copied.home / "lake" / "documents").iterdir())[-1]
+    part.chmod(0o644)
+    damage(part)
+    found = [line for line in lines(copied.cli("verify", "--format", "json")) if part.name in line]
+    assert found
+    assert "missing" in found[0] or "100 bytes" in found[0]
+
+
+def test_the_table_form_says_which_and_ends_with_1(copied: Any) -> None:
+    part = sorted((copied.home / "lake" / "files").iterdir())[0]
+    part.unlink()
+    answer = copied.newsmill("verify")
+    assert answer.code == 1
+    assert part.name in answer.out.replace("\n", "")
+    assert "Traceback" not in answer.err
+
+
+def test_a_removed_commit_is_named(copied: Any) -> None:
+    change(copied, "DELETE FROM commits WHERE commit_no = 2")
+    assert "ledger: commit 2 is missing" in lines(copied.cli("verify", "--format", "json"))
+
+
+def test_a_removed_last_commit_is_named(copied: Any) -> None:
+    last = copied.last_commit()
+    change(copied, f"DELETE FROM commits WHERE commit_no = {last}")
+    assert [line for line in lines(copied.cli("verify", "--format", "json")) if f"commit {last}" in line]
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE commits SET batch_id = 'f' || substr(batch_id, 2) WHERE commit_no = 2",
+        "UPDATE commits SET pipeline_version = 'x' WHERE commit_no = 2",
+        "UPDATE commits SET commit_hash = 'f' || substr(commit_hash, 2) WHERE commit_no = 2",
+        "UPDATE sightings SET uri = uri || 'x' WHERE commit_no = 2",
+        "UPDATE sightings SET status = 'duplicate' WHERE commit_no = 2",
+        "DELETE FROM sightings WHERE commit_no = 2",
+        "UPDATE parts SET row_count = row_count + 1 WHERE commit_no = 2",
+        "UPDATE parts SET sha256 = substr(sha256, 2) || '0' WHERE commit_no = 2",
+        "DELETE FROM parts WHERE commit_no = 2",
+        "UPDATE spans SET segment_count = segment_count + 1 WHERE commit_no = 2",
+        "DELETE FROM spans WHERE commit_no = 2",
+    ],
+)
+def test_a_changed_commit_is_named(copied: Any, statement: str) -> None:
+    change(copied, statement)
+    assert [line for line in lines(copied.cli("verify", "--format", "json")) if "commit 2 was changed" in line]
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE spans SET retired_by = 1 WHERE commit_no = 1 AND retired_by IS NULL",
+        "UPDATE spans SET retired_by = NULL WHERE retired_by IS NOT NULL",
+        "UPDATE commits SET committed_at = committed_at + 1 WHERE commit_no = 1",
+        "UPDATE roots SET location = '/elsewhere'",
+    ],
+)
+def test_what_the_chain_does_not_cover_is_found_by_a_deep_look(copied: Any, statement: str) -> None:
+    change(copied, statement)
+    assert lines(copied.cli("verify", "--deep", "--format", "json"))
+
+
+def test_a_lost_stamp_costs_a_reading_and_is_no_problem(copied: Any) -> None:
+    change(copied, "DELETE FROM stamps WHERE uri = '0000.txt'")
+    commit = copied.last_commit()
+    assert copied.cli("verify").code == 0
+    copied.ingest()
+    assert copied.problems() == []
+    assert copied.one("SELECT count(*) FROM documents") == len(set(copied.column("SELECT document_id FROM documents")))
+    assert copied.last_commit() <= commit + 1
+
+
+def test_a_snapshot_that_lacks_a_commit_is_named(copied: Any) -> None:
+    snapshots = sorted((copied.home / "versions").iterdir())
+    assert len(snapshots) >= 2
+    snapshots[-1].unlink()
+    copied.home.joinpath("warehouse.duckdb").unlink()
+    copied.home.joinpath("warehouse.duckdb").symlink_to(f"versions/{snapshots[-2].name}")
+    last = copied.last_commit()
+    found = lines(copied.cli("verify", "--format", "json"))
+    assert [line for line in found if f"lacks commit {last}" in line]
+    assert copied.cli("publish").code == 0
+    assert copied.problems() == []
+
+
+def test_a_symlink_that_points_elsewhere_is_named_and_publish_mends_it(copied: Any) -> None:
+    link = copied.home / "warehouse.duckdb"
+    oldest = sorted((copied.home / "versions").iterdir())[0]
+    link.unlink()
+    link.symlink_to(f"versions/{oldest.name}")
+    assert [line for line in lines(copied.cli("verify", "--format", "json")) if "does not point" in line]
+    assert copied.cli("publish").code == 0
+    assert copied.problems() == []
+
+
+def test_a_damaged_snapshot_is_named_and_rebuild_mends_it(copied: Any, whole: Any) -> None:
+    newest = copied.newest()
+    newest.chmod(0o644)
+    os.truncate(newest, newest.stat().st_size // 2)
+    answer = copied.cli("verify", "--format", "json")
+    assert [line for line in lines(answer) if newest.name in line and "newsmill rebuild" in line]
+    for command in (["ingest", "--direct", str(copied.raw)], ["sql", "FROM files"], ["status"]):
+        stopped = copied.cli(*command)
+        assert stopped.code == 1, command
+        assert "newsmill rebuild" in stopped.err
+    assert copied.cli("rebuild").code == 0
+    assert copied.problems() == []
+    assert copied.hashes() == whole.hashes()
+
+
+def rows_in(path: Path, statement: str) -> list[Any]:
+    """Rows of a snapshot that another name stands for, read with plain DuckDB."""
+    import duckdb
+
+    with duckdb.connect(str(path), read_only=True) as connection:
+        return connection.execute(statement).fetchall()
+
+
+def test_rows_changed_inside_a_snapshot_are_found(copied: Any) -> None:
+    import duckdb
+
+    newest = copied.newest()
+    newest.chmod(0o644)
+    with duckdb.connect(str(newest)) as connection:
+        connection.execute("UPDATE documents SET title = 'forged' WHERE uri = '0000.txt'")
+    newest.chmod(0o444)
+    assert copied.cli("verify").code == 0, "a quick look does not read every row"
+    assert [line for line in lines(copied.cli("verify", "--deep", "--format", "json")) if "documents differs" in line]
+
+
+@pytest.mark.parametrize("table", ["documents", "paragraphs", "segments", "rejects", "files", "runs"])
+def test_rows_missing_in_a_snapshot_are_found(copied: Any, table: str) -> None:
+    import duckdb
+
+    newest = copied.newest()
+    newest.chmod(0o644)
+    with duckdb.connect(str(newest)) as connection:
+        connection.execute(f"DELETE FROM {table} WHERE rowid IN (SELECT max(rowid) FROM {table})")
+    newest.chmod(0o444)
+    assert lines(copied.cli("verify", "--format", "json")), f"rows in DuckDB = rows in the named parts, for {table}"
+
+
+COMMANDS = {
+    "status": ["status"],
+    "ingest": ["ingest", "--direct", "RAW"],
+    "dry run": ["ingest", "--dry-run", "RAW"],
+    "sql": ["sql", "SELECT count(*) FROM documents"],
+    "rejects": ["rejects"],
+    "replay a file": ["replay", "0001.txt", "--direct"],
+    "replay rejects": ["replay", "--reason", "any", "--direct"],
+    "replay stale": ["replay", "--stale", "--direct"],
+    "publish": ["publish"],
+    "rebuild": ["rebuild"],
+    "verify": ["verify"],
+}
+
+
+def remove(ledger: Path) -> None:
+    ledger.unlink()
+
+
+def empty(ledger: Path) -> None:
+    ledger.write_bytes(b"")
+
+
+def go_back(ledger: Path) -> None:
+    """Put a copy back that was made before the last commits."""
+    ledger.unlink()
+    shutil.copy(ledger.with_name("old-ledger"), ledger)
+
+
+@pytest.fixture(scope="module")
+def with_old_ledger(new_mill: Any) -> Any:
+    mill = new_mill("old")
+    mill.fill(3)
+    mill.put("empty.txt", b"")
+    mill.ingest()
+    shutil.copy(mill.home / "ledger.sqlite", mill.home / "old-ledger")
+    mill.fill(1, first=3)
+    mill.ingest()
+    return mill
+
+
+@pytest.mark.parametrize("loss", [remove, empty, go_back])
+@pytest.mark.parametrize("command", COMMANDS)
+def test_without_its_ledger_every_command_stops(
+    with_old_ledger: Any, tmp_path: Path, loss: Callable[[Path], None], command: str
+) -> None:
+    home = tmp_path / "home"
+    shutil.copytree(with_old_ledger.home, home, symlinks=True)
+    mill = type(with_old_ledger)(home=home, raw=with_old_ledger.raw)
+    mill.put("new.txt", "Das ist neu und will hinein.")
+    loss(home / "ledger.sqlite")
+    before = mill.tree()
+    answer = mill.cli(*(str(mill.raw) if word == "RAW" else word for word in COMMANDS[command]))
+    assert answer.code == 1, answer
+    told = answer.err + (answer.out if command == "verify" else "")
+    assert "ledger" in told
+    assert "backup" in told or command == "verify"
+    assert "Traceback" not in told
+    assert command == "verify" or len(answer.err.splitlines()) == 1, "one line: what, where, what to do next"
+    assert mill.tree() == before, "nothing was changed"
+
+
+def test_the_words_name_the_way_out(with_old_ledger: Any, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    shutil.copytree(with_old_ledger.home, home, symlinks=True)
+    mill = type(with_old_ledger)(home=home, raw=with_old_ledger.raw)
+    newest = home / "newest-ledger"
+    shutil.copy(home / "ledger.sqlite", newest)
+    go_back(home / "ledger.sqlite")
+    assert "commit" in mill.cli("status").err
+    shutil.copy(newest, home / "ledger.sqlite")
+    assert mill.cli("status").code == 0, "the newest ledger put back is all it needs"
+    assert mill.problems() == []
+
+
+def test_without_its_ledger_an_ingest_stops_before_it_starts_a_server(copied: Any) -> None:
+    (copied.home / "ledger.sqlite").unlink()
+    before = copied.tree()
+    answer = copied.newsmill("ingest", copied.raw)
+    assert answer.code == 1
+    assert "ledger" in answer.err
+    assert "temporary" not in answer.err, "no need for a server to know this"
+    assert copied.tree() == before
+
+
+def test_a_home_that_never_was_says_how_to_begin(mill: Any) -> None:
+    for command in ("status", "rejects", "publish", "rebuild", "verify"):
+        answer = mill.cli(command)
+        assert answer.code == 1
+        assert "newsmill ingest" in answer.err
+        assert not mill.home.exists()
+    answer = mill.cli("sql", "FROM files")
+    assert answer.code == 1
+    assert "newsmill ingest" in answer.err
+
+
+def test_a_newer_ledger_is_refused(copied: Any) -> None:
+    change(copied, "UPDATE alembic_version SET version_num = '9999'")
+    before = copied.tree()
+    answer = copied.cli("ingest", "--direct", str(copied.raw))
+    assert answer.code == 1
+    assert "newer newsmill" in answer.err
+    assert copied.tree() == before
+
+
+def test_a_ledger_that_is_no_database_is_refused(copied: Any) -> None:
+    (copied.home / "ledger.sqlite").write_bytes(b"not a database at all, " * 100)
+    before = copied.tree()
+    for command in (["status"], ["ingest", "--direct", str(copied.raw)], ["sql", "FROM files"], ["verify"]):
+        answer = copied.cli(*command)
+        assert answer.code == 1, command
+        assert "ledger" in answer.err
+        assert "backup" in answer.err
+        assert "Traceback" not in answer.err
+    assert copied.tree() == before
+
+
+def test_rebuild_gives_identical_contents(copied: Any) -> None:
+    before = copied.hashes()
+    assert all(rows for rows, _ in before.values()), "every table has rows to compare"
+    answer = copied.cli("rebuild", "--format", "json")
+    assert answer.code == 0
+    assert answer.json()["commits"] == copied.last_commit()
+    assert copied.hashes() == before
+    assert copied.problems() == []
+
+
+def test_rebuild_from_parts_and_ledger_alone(copied: Any) -> None:
+    before = copied.hashes()
+    shutil.rmtree(copied.home / "versions")
+    (copied.home / "warehouse.duckdb").unlink()
+    assert copied.cli("rebuild").code == 0
+    assert copied.hashes() == before
+    assert rows_in(copied.home / "warehouse.duckdb", "SELECT count(*) FROM documents") == [(before["documents"][0],)]
+    assert copied.problems() == []
+
+
+def test_views_answer_alike_after_a_rebuild(copied: Any) -> None:
+    views = ("v_documents", "v_documents_monthly", "v_languages", "v_rejects_by_reason")
+    before = {view: sorted(map(repr, copied.rows(f"FROM {view}"))) for view in views}
+    assert copied.cli("rebuild").code == 0
+    assert {view: sorted(map(repr, copied.rows(f"FROM {view}"))) for view in views} == before
+
+
+def test_rebuild_refuses_a_damaged_part_and_keeps_the_old_snapshot(copied: Any) -> None:
+    part = sorted((copied.home / "lake" / "documents").iterdir())[0]
+    part.unlink()
+    before = copied.tree("ledger.sqlite")
+    answer = copied.cli("rebuild")
+    assert answer.code == 1
+    assert part.name in answer.err
+    assert copied.tree("ledger.sqlite") == before
+    assert copied.one("SELECT count(*) FROM documents") > 0
+
+
+def test_an_ingest_of_nothing_after_versions_were_deleted_publishes_again(copied: Any) -> None:
+    before = copied.hashes()
+    shutil.rmtree(copied.home / "versions")
+    copied.ingest()
+    assert copied.hashes() == before
+    assert copied.problems() == []
+
+
+def test_parts_that_no_commit_names_do_not_exist(copied: Any) -> None:
+    folder = copied.home / "lake" / "documents"
+    orphan = folder / f"{'0' * 32}-{'0' * 16}.parquet"
+    shutil.copy(sorted(folder.iterdir())[0], orphan)
+    before = copied.hashes()
+    assert copied.cli("rebuild").code == 0
+    assert copied.hashes() == before
+    assert copied.cli("verify", "--deep").code == 0
+
+
+def test_reading_leaves_the_home_as_it_was(copied: Any) -> None:
+    copied.cli("status")  # makes the lock files, once
+    before = sorted(path.name for path in copied.home.rglob("*"))
+    for command in (["sql", "FROM v_languages"], ["rejects"], ["status"], ["settings"], ["verify"]):
+        assert copied.cli(*command).code == 0
+        assert sorted(path.name for path in copied.home.rglob("*")) == before, command

@@ -1,0 +1,92 @@
+"""Plans depend on what there is to do, never on how it was found."""
+
+import itertools
+import random
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tasks import plan
+from tasks.plan import BatchLimits
+from warehouse.errors import Deferred
+from warehouse.vocabulary import DeferReason, FileStatus, Stage
+
+FILES = st.lists(
+    st.tuples(st.sampled_from(["wire", "agency", "default"]), st.text("abc/%", max_size=3), st.integers(0, 50)),
+    max_size=30,
+    unique_by=lambda entry: entry[:2],
+)
+LIMITS = st.builds(BatchLimits, batch_bytes=st.integers(1, 120), batch_files=st.integers(1, 6))
+
+
+def raw_files(make: Any, entries: list[tuple[str, str, int]]) -> list[Any]:
+    return [
+        make.raw_file(uri, f"{source}/{uri}", source=source, stamp=make.stamp(size_bytes=size))
+        for source, uri, size in entries
+    ]
+
+
+@given(entries=FILES, limits=LIMITS, seed=st.integers())
+def test_the_same_files_give_the_same_batches(make: Any, entries: Any, limits: BatchLimits, seed: int) -> None:
+    files = raw_files(make, entries)
+    shuffled = random.Random(seed).sample(files, len(files))
+    assert list(plan.batches(shuffled, limits)) == list(plan.batches(files, limits))
+    # A generator is as good as a list.
+    assert list(plan.batches(iter(files), limits)) == list(plan.batches(files, limits))
+
+
+@given(entries=FILES, limits=LIMITS)
+def test_every_file_is_in_one_batch_in_order(make: Any, entries: Any, limits: BatchLimits) -> None:
+    files = raw_files(make, entries)
+    batches = list(plan.batches(files, limits))
+    planned = [file for batch in batches for file in batch.files]
+    assert planned == sorted(files, key=lambda file: (file.source, file.uri))
+    assert [batch.number for batch in batches] == list(range(len(batches)))
+    assert all(batch.files for batch in batches)
+
+
+@given(entries=FILES, limits=LIMITS)
+def test_limits_are_kept_and_used(make: Any, entries: Any, limits: BatchLimits) -> None:
+    batches = list(plan.batches(raw_files(make, entries), limits))
+    for batch in batches:
+        assert len(batch.files) <= limits.batch_files
+        # Only a file that is larger than the limit is a batch beyond it, alone.
+        assert batch.size_bytes <= limits.batch_bytes or len(batch.files) == 1
+    for batch, following in itertools.pairwise(batches):
+        # No batch ends while the next file still has room.
+        size = batch.size_bytes + following.files[0].stamp.size_bytes
+        assert size > limits.batch_bytes or len(batch.files) == limits.batch_files
+
+
+def test_nothing_is_no_batch() -> None:
+    assert list(plan.batches([], BatchLimits())) == []
+
+
+def test_empty_files_are_limited_by_number(make: Any) -> None:
+    files = [make.raw_file(f"{n:03d}", stamp=make.stamp(size_bytes=0)) for n in range(7)]
+    assert [len(batch.files) for batch in plan.batches(files, BatchLimits(batch_files=3))] == [3, 3, 1]
+
+
+def test_equal_uris_below_two_roots_have_an_order(make: Any) -> None:
+    one, other = make.raw_file("a.txt", "1", root="/a"), make.raw_file("a.txt", "2", root="/b")
+    for files in ([one, other], [other, one]):
+        (batch,) = plan.batches(files, BatchLimits())
+        assert batch.files == (one, other)
+
+
+@pytest.mark.parametrize("status", [FileStatus.INGESTED, FileStatus.DUPLICATE, FileStatus.REJECTED])
+def test_a_sighting_says_what_was_seen(make: Any, status: FileStatus) -> None:
+    file = make.raw_file("wire/a.txt", source="wire", root="/srv")
+    sighting = plan.sighting(file, status)
+    assert (sighting.root, sighting.uri, sighting.source, sighting.file_id, sighting.stamp) == (
+        "/srv", "wire/a.txt", "wire", file.file_id, file.stamp,
+    )  # fmt: skip
+    assert (sighting.status, sighting.stage, sighting.reason) == (status, None, None)
+
+
+def test_a_deferral_says_why_and_claims_no_content(make: Any) -> None:
+    sighting = plan.deferral(make.raw_file(), Deferred(DeferReason.IO_ERROR, "Input/output error"))
+    assert (sighting.status, sighting.file_id, sighting.stage) == (FileStatus.DEFERRED, None, Stage.READ)
+    assert (sighting.reason, sighting.detail) == (DeferReason.IO_ERROR, "Input/output error")

@@ -1,0 +1,103 @@
+"""Making bytes durable and taking locks: the only place that renames.
+
+Belongs here: temp file, fsync, rename, fsync of the folder; locks between processes.  Does not belong here: what
+is written (``parts``, ``snapshots``) or named (``ledger``).
+
+A file that was renamed here is whole and survives a power cut, as far as the disk keeps its word on fsync.
+"""
+
+import contextlib
+import fcntl
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from warehouse.errors import WarehouseBusy
+
+TEMPORARY = ".tmp-"
+
+
+def fsync_path(path: Path) -> None:
+    """Flush one file or folder to the disk."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def make_folder(path: Path) -> None:
+    """Create a folder and its parents so that they survive a power cut; one that exists is left alone."""
+    missing = []
+    while not path.is_dir():
+        missing.append(path)
+        path = path.parent
+    for folder in reversed(missing):
+        folder.mkdir(exist_ok=True)
+        fsync_path(folder.parent)
+
+
+@contextlib.contextmanager
+def temporary_file(folder: Path) -> Iterator[Path]:
+    """A new empty file in ``folder`` that goes when the block ends, unless it was renamed by then."""
+    make_folder(folder)
+    fd, name = tempfile.mkstemp(prefix=TEMPORARY, dir=folder)
+    os.close(fd)
+    path = Path(name)
+    try:
+        yield path
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def rename_durably(temporary: Path, final: Path) -> None:
+    """Give a written file its name: its bytes first, then the name, then the folder that holds the name."""
+    fsync_path(temporary)
+    os.rename(temporary, final)
+    fsync_path(final.parent)
+
+
+def link_durably(target: str, link: Path) -> None:
+    """Point the symlink ``link`` at ``target`` in one step; a reader sees the old one or the new one."""
+    temporary = link.with_name(f"{TEMPORARY}{os.getpid()}-{link.name}")
+    temporary.unlink(missing_ok=True)
+    temporary.symlink_to(target)
+    os.rename(temporary, link)
+    fsync_path(link.parent)
+
+
+@contextlib.contextmanager
+def lock(path: Path, *, on_wait: Callable[[], None] | None = None, wait: bool = True) -> Iterator[None]:
+    """Hold the lock of ``path`` between processes; the kernel frees it when the process ends, however it ends.
+
+    ``on_wait`` is called once if somebody else holds it.  Without ``wait``: ``WarehouseBusy``.  Lock files lie on
+    a local disk: what NFS makes of flock is not promised.
+    """
+    make_folder(path.parent)
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if not wait:
+                raise WarehouseBusy(f"{path} is held by another newsmill; wait until it has ended") from None
+            if on_wait is not None:
+                on_wait()
+            fcntl.flock(fd, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(fd)
+
+
+_FICLONE = 0x40049409  # linux/fs.h: share the blocks of another file, where the file system can
+
+
+def copy_file(source: Path, target: Path) -> None:
+    """Copy a closed file over an existing one: by reference where the file system can, else by bytes."""
+    with source.open("rb") as reading, target.open("wb") as writing:
+        try:
+            fcntl.ioctl(writing, _FICLONE, reading.fileno())
+        except OSError:
+            shutil.copyfileobj(reading, writing, 1 << 20)

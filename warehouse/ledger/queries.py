@@ -1,0 +1,245 @@
+"""What the rest of newsmill asks the ledger; nothing here writes.
+
+Belongs here: SELECTs and their row types.  Does not belong here: deciding anything from the answers.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+
+from warehouse.ledger.account import content_now
+from warehouse.ledger.commits import CHUNK, NO_HASH
+from warehouse.ledger.store import Ledger
+from warehouse.ledger.tables import COMMITS, PARTS, ROOTS, SIGHTINGS, SPANS, STAMPS
+from warehouse.records import Commit, PartReceipt, Stamp
+from warehouse.vocabulary import CommitKind, FileStatus
+
+T = TypeVar("T")
+
+
+def _chunks(items: Iterable[T]) -> Iterator[list[T]]:
+    everything = list(items)
+    for start in range(0, len(everything), CHUNK):
+        yield everything[start : start + CHUNK]
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the ledger remembers of one path: its last stamp, and the content it had."""
+
+    stamp: Stamp
+    state: str
+    file_id: str | None
+
+
+def known_files(ledger: Ledger, root: str) -> dict[str, Known]:
+    """Every path of a root by uri."""
+    query = (
+        sa.select(STAMPS.c.uri, STAMPS.c.state, STAMPS.c.file_id, STAMPS.c.size_bytes, STAMPS.c.mtime_ns,
+                  STAMPS.c.ctime_ns, STAMPS.c.inode)
+        .join(ROOTS, ROOTS.c.root_id == STAMPS.c.root_id)
+        .where(ROOTS.c.location == root)
+    )  # fmt: skip
+    with ledger.reading() as connection:
+        return {
+            uri: Known(Stamp(size_bytes=size, mtime_ns=mtime, ctime_ns=ctime, inode=inode), state, file_id)
+            for uri, state, file_id, size, mtime, ctime, inode in connection.execute(query)
+        }
+
+
+def known_roots(ledger: Ledger) -> list[str]:
+    """The location of every root that was ever ingested from."""
+    with ledger.reading() as connection:
+        return list(connection.scalars(sa.select(ROOTS.c.location).order_by(ROOTS.c.location)))
+
+
+def finished_contents(ledger: Ledger, file_ids: Iterable[str]) -> set[str]:
+    """Which of these contents are committed from their first record to their last."""
+    found: set[str] = set()
+    with ledger.reading() as connection:
+        for some in _chunks(file_ids):
+            query = (
+                sa.select(SPANS.c.file_id)
+                .where(SPANS.c.file_id.in_(some), SPANS.c.retired_by.is_(None))
+                .group_by(SPANS.c.file_id)
+                .having(
+                    sa.func.sum(sa.cast(SPANS.c.is_last, sa.Integer)) == 1,
+                    sa.func.sum(SPANS.c.last_ordinal - SPANS.c.first_ordinal + 1)
+                    == sa.func.max(SPANS.c.last_ordinal) + 1,
+                )
+            )
+            found.update(connection.scalars(query))
+    return found
+
+
+def next_ordinals(ledger: Ledger, file_ids: Iterable[str]) -> dict[str, int]:
+    """Where to go on in contents that are committed in part: the first record that no current span holds."""
+    wanted = set(file_ids)
+    found: dict[str, int] = {}
+    unfinished = wanted - finished_contents(ledger, wanted)
+    with ledger.reading() as connection:
+        for some in _chunks(sorted(unfinished)):
+            query = (
+                sa.select(SPANS.c.file_id, SPANS.c.first_ordinal, SPANS.c.last_ordinal)
+                .where(SPANS.c.file_id.in_(some), SPANS.c.retired_by.is_(None))
+                .order_by(SPANS.c.file_id, SPANS.c.first_ordinal)
+            )
+            for file_id, first, last in connection.execute(query):
+                if first == found.get(file_id, 0):
+                    found[file_id] = last + 1
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One uri where a content was seen, newest sighting of that pair."""
+
+    root: str
+    uri: str
+    source: str
+    file_id: str
+    status: FileStatus
+    stamp_size: int
+    modified_ns: int
+    is_newest: bool
+
+
+def places(ledger: Ledger, file_ids: Iterable[str]) -> list[Place]:
+    """Every uri at which these contents were seen, in the order of the first sightings."""
+    found: dict[tuple[str, str, str], Place] = {}
+    newer = SIGHTINGS.alias("newer")
+    is_newest = ~sa.exists(
+        sa.select(newer.c.sighting_no).where(
+            newer.c.root_id == SIGHTINGS.c.root_id,
+            newer.c.uri == SIGHTINGS.c.uri,
+            newer.c.file_id.is_not(None),
+            newer.c.sighting_no > SIGHTINGS.c.sighting_no,
+        )
+    )
+    with ledger.reading() as connection:
+        for some in _chunks(file_ids):
+            query = (
+                sa.select(ROOTS.c.location, SIGHTINGS, is_newest.label("is_newest"))
+                .join(ROOTS, ROOTS.c.root_id == SIGHTINGS.c.root_id)
+                .where(SIGHTINGS.c.file_id.in_(some))
+                .order_by(SIGHTINGS.c.sighting_no)
+            )
+            for row in connection.execute(query):
+                found[(row.location, row.uri, row.file_id)] = Place(
+                    row.location, row.uri, row.source, row.file_id, FileStatus(row.status), row.size_bytes,
+                    row.modified_ns, bool(row.is_newest),
+                )  # fmt: skip
+    return list(found.values())
+
+
+def file_ids_like(ledger: Ledger, words: Sequence[str]) -> list[str]:
+    """The contents that a person means: each word is a file_id, the beginning of one (8 digits at least), or a uri."""
+    found: list[str] = []
+    with ledger.reading() as connection:
+        for word in words:
+            match = SIGHTINGS.c.uri == word
+            if len(word) >= 8 and set(word) <= set("0123456789abcdef"):
+                match |= SIGHTINGS.c.file_id.like(word + "%")
+            query = sa.select(SIGHTINGS.c.file_id).where(match, SIGHTINGS.c.file_id.is_not(None)).distinct()
+            found.extend(connection.scalars(query))
+    return sorted(set(found))
+
+
+def stale_contents(ledger: Ledger, pipeline_version: str, settings_fingerprint: str) -> list[str]:
+    """Contents whose current rows another pipeline version, or other settings, made.
+
+    All others are equal to what a replay would give: parts are a pure function of their input.
+    """
+    query = (
+        sa.select(SPANS.c.file_id)
+        .join(COMMITS, COMMITS.c.commit_no == SPANS.c.commit_no)
+        .where(
+            SPANS.c.retired_by.is_(None),
+            sa.or_(
+                COMMITS.c.pipeline_version != pipeline_version,
+                COMMITS.c.settings_fingerprint != settings_fingerprint,
+            ),
+        )
+        .distinct()
+        .order_by(SPANS.c.file_id)
+    )
+    with ledger.reading() as connection:
+        return list(connection.scalars(query))
+
+
+def last_commit(ledger: Ledger) -> tuple[int, str]:
+    """Number and hash of the newest commit; (0, zeros) before the first."""
+    query = sa.select(COMMITS.c.commit_no, COMMITS.c.commit_hash).order_by(COMMITS.c.commit_no.desc()).limit(1)
+    with ledger.reading() as connection:
+        row = connection.execute(query).first()
+    return (row.commit_no, row.commit_hash) if row else (0, NO_HASH)
+
+
+def commits_above(ledger: Ledger, commit_no: int) -> list[Commit]:
+    """Every commit above a number, in order, with its parts."""
+    parts: dict[int, list[PartReceipt]] = {}
+    with ledger.reading() as connection:
+        for row in connection.execute(sa.select(PARTS).where(PARTS.c.commit_no > commit_no).order_by(PARTS.c.kind)):
+            parts.setdefault(row.commit_no, []).append(
+                PartReceipt(kind=row.kind, name=row.name, sha256=row.sha256, size_bytes=row.size_bytes,
+                            row_count=row.row_count)
+            )  # fmt: skip
+        rows = connection.execute(
+            sa.select(COMMITS).where(COMMITS.c.commit_no > commit_no).order_by(COMMITS.c.commit_no)
+        ).all()
+    return [
+        Commit(
+            commit_no=row.commit_no,
+            commit_hash=row.commit_hash,
+            kind=CommitKind(row.kind),
+            batch_id=row.batch_id,
+            run_id=row.run_id,
+            committed_at=row.committed_at,
+            parts=tuple(parts.get(row.commit_no, ())),
+        )
+        for row in rows
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class LoadRows:
+    """What applying one commit needs of the ledger besides its parts; rows are plain mappings.
+
+    ``spans`` are those of the commit, with ``retired_by``; ``retired`` the older spans that it replaced;
+    ``sightings`` carry the root's location and the counts of the content as they are now.
+    """
+
+    spans: list[dict[str, Any]]
+    retired: list[dict[str, Any]]
+    sightings: list[dict[str, Any]]
+
+
+def contents(ledger: Ledger, file_ids: Iterable[str]) -> list[dict[str, Any]]:
+    """What these contents are now: encoding and counts."""
+    found: list[dict[str, Any]] = []
+    with ledger.reading() as connection:
+        for some in _chunks(file_ids):
+            found.extend(map(dict, connection.execute(content_now().where(SPANS.c.file_id.in_(some))).mappings()))
+    return found
+
+
+def load_rows(ledger: Ledger, commit_no: int) -> LoadRows:
+    """What ``loader`` needs to apply one commit."""
+    here = sa.select(SIGHTINGS.c.file_id).where(SIGHTINGS.c.commit_no == commit_no)
+    content = content_now().where(SPANS.c.file_id.in_(here)).subquery()
+    sightings = (
+        sa.select(SIGHTINGS, ROOTS.c.location, content.c.encoding, content.c.encoding_confidence,
+                  content.c.document_count, content.c.reject_count)
+        .join(ROOTS, ROOTS.c.root_id == SIGHTINGS.c.root_id)
+        .outerjoin(content, content.c.file_id == SIGHTINGS.c.file_id)
+        .where(SIGHTINGS.c.commit_no == commit_no)
+        .order_by(SIGHTINGS.c.sighting_no)
+    )  # fmt: skip
+    with ledger.reading() as connection:
+        return LoadRows(
+            list(map(dict, connection.execute(sa.select(SPANS).where(SPANS.c.commit_no == commit_no)).mappings())),
+            list(map(dict, connection.execute(sa.select(SPANS).where(SPANS.c.retired_by == commit_no)).mappings())),
+            list(map(dict, connection.execute(sightings).mappings())),
+        )

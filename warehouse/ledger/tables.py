@@ -1,0 +1,119 @@
+"""The ledger's tables.
+
+Belongs here: columns, keys and indexes as SQLAlchemy sees them.  Does not belong here: how a home of an earlier
+version gets there (``migrations``); a test proves that both ways end at the same tables.
+
+Times are microseconds since 1970 UTC; stamps are nanoseconds.  ``commits``, ``parts``, ``sightings`` are only ever
+appended to, and ``spans`` but for ``retired_by``; ``commits.commit_hash`` chains all four.  ``stamps`` and ``runs``
+change in place.
+"""
+
+from sqlalchemy import BigInteger, Boolean, Column, Float, Index, Integer, MetaData, String, Table, Text
+
+METADATA = MetaData()
+
+RUNS = Table(
+    "runs",
+    METADATA,
+    Column("run_id", String(64), primary_key=True),
+    Column("flow", String(32), nullable=False),
+    Column("orchestrator", String(16), nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("started_at", BigInteger, nullable=False),
+    Column("finished_at", BigInteger),
+    Column("pipeline_version", String(64), nullable=False),
+    Column("settings_fingerprint", String(32), nullable=False),
+    Column("versions", Text, nullable=False),
+    Column("counts", Text, nullable=False),
+    Column("timings", Text, nullable=False),
+    Column("error", Text),
+)
+
+ROOTS = Table(
+    "roots",
+    METADATA,
+    Column("root_id", Integer, primary_key=True),
+    Column("location", Text, nullable=False, unique=True),
+)
+
+# What the store said of every path at the last look: an equal stamp is not read again.  Losing it costs a re-read.
+STAMPS = Table(
+    "stamps",
+    METADATA,
+    Column("root_id", Integer, primary_key=True),
+    Column("uri", Text, primary_key=True),
+    Column("source", Text, nullable=False),
+    Column("state", String(16), nullable=False),  # pending, settled, deferred
+    Column("file_id", String(64)),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("mtime_ns", BigInteger, nullable=False),
+    Column("ctime_ns", BigInteger, nullable=False),
+    Column("inode", BigInteger, nullable=False),
+)
+
+COMMITS = Table(
+    "commits",
+    METADATA,
+    Column("commit_no", BigInteger, primary_key=True, autoincrement=False),
+    Column("commit_hash", String(64), nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("batch_id", String(32)),
+    Column("run_id", String(64), nullable=False),
+    Column("committed_at", BigInteger, nullable=False),
+    Column("pipeline_version", String(64), nullable=False),
+    Column("settings_fingerprint", String(32), nullable=False),
+)
+
+PARTS = Table(
+    "parts",
+    METADATA,
+    Column("commit_no", BigInteger, primary_key=True, autoincrement=False),
+    Column("kind", String(16), primary_key=True),
+    Column("name", String(64), nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("row_count", BigInteger, nullable=False),
+)
+
+# One file's records in one batch: a big file has several, in order, the last with is_last.  For each (file_id,
+# first_ordinal) the row that nobody retired is the current one.
+SPANS = Table(
+    "spans",
+    METADATA,
+    Column("commit_no", BigInteger, primary_key=True, autoincrement=False),
+    Column("file_id", String(64), primary_key=True),
+    Column("first_ordinal", BigInteger, primary_key=True, autoincrement=False),
+    Column("last_ordinal", BigInteger, nullable=False),
+    Column("is_last", Boolean, nullable=False),
+    Column("encoding", String(32)),
+    Column("encoding_confidence", Float),
+    Column("document_count", BigInteger, nullable=False),
+    Column("reject_count", BigInteger, nullable=False),
+    Column("paragraph_count", BigInteger, nullable=False),
+    Column("segment_count", BigInteger, nullable=False),
+    Column("retired_by", BigInteger),
+    Index("spans_file", "file_id", "first_ordinal"),
+    Index("spans_retired", "retired_by"),
+)
+
+# Every time a content was found new at a uri, or a path was put off or refused unread.
+SIGHTINGS = Table(
+    "sightings",
+    METADATA,
+    Column("sighting_no", BigInteger, primary_key=True, autoincrement=False),
+    Column("commit_no", BigInteger, nullable=False),
+    Column("root_id", Integer, nullable=False),
+    Column("uri", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("file_id", String(64)),
+    Column("status", String(16), nullable=False),
+    Column("stage", String(16)),
+    Column("reason", String(32)),
+    Column("detail", Text),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("modified_ns", BigInteger, nullable=False),
+    Column("is_revisit", Boolean, nullable=False),
+    Index("sightings_commit", "commit_no"),
+    Index("sightings_uri", "root_id", "uri"),
+    Index("sightings_file", "file_id"),
+)

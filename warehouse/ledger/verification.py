@@ -1,0 +1,76 @@
+"""Proofs over the ledger alone: the chain of commits, and that every content is whole.
+
+Belongs here: checks that need only the ledger.  Does not belong here: parts and DuckDB (``warehouse.verify``).
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import sqlalchemy as sa
+
+from warehouse.ledger.commits import NO_HASH, UNCHAINED, chain_hash
+from warehouse.ledger.store import Ledger
+from warehouse.ledger.tables import COMMITS, PARTS, SIGHTINGS, SPANS, STAMPS
+
+
+def _own_rows(connection: sa.Connection, table: sa.Table, commit_no: int, order: list[str]) -> list[dict[str, Any]]:
+    query = sa.select(*(c for c in table.columns if c.name != "retired_by"))
+    query = query.where(table.c.commit_no == commit_no).order_by(*(table.c[name] for name in order))
+    return list(map(dict, connection.execute(query).mappings()))
+
+
+def chain_problems(ledger: Ledger) -> Iterator[str]:
+    """What is wrong with the ledger, one line each: gaps, changed commits, spans that overlap or leave a hole."""
+    with ledger.reading() as connection:
+        previous, expected = NO_HASH, 1
+        for commit in connection.execute(sa.select(COMMITS).order_by(COMMITS.c.commit_no)).mappings().all():
+            if commit["commit_no"] != expected:
+                yield f"ledger: commit {expected} is missing"
+            head = {key: value for key, value in commit.items() if key not in UNCHAINED}
+            rows = {
+                "parts": _own_rows(connection, PARTS, commit["commit_no"], ["kind"]),
+                "spans": _own_rows(connection, SPANS, commit["commit_no"], ["file_id", "first_ordinal"]),
+                "sightings": _own_rows(connection, SIGHTINGS, commit["commit_no"], ["sighting_no"]),
+            }
+            if chain_hash(previous, head, rows) != commit["commit_hash"]:
+                yield f"ledger: commit {commit['commit_no']} was changed, or the one before it"
+            previous, expected = commit["commit_hash"], commit["commit_no"] + 1
+        for table in (PARTS, SPANS, SIGHTINGS):
+            strays = sa.select(table.c.commit_no).where(table.c.commit_no.not_in(sa.select(COMMITS.c.commit_no)))
+            for number in connection.scalars(strays.distinct().order_by(table.c.commit_no)):
+                yield f"ledger: commit {number} was removed, but its {table.name} are there"
+        yield from _span_problems(connection)
+        yield from _stamp_problems(connection)
+
+
+def _span_problems(connection: sa.Connection) -> Iterator[str]:
+    current = sa.select(SPANS).where(SPANS.c.retired_by.is_(None)).order_by(SPANS.c.file_id, SPANS.c.first_ordinal)
+    file_id, expected = None, 0
+    for span in connection.execute(current):
+        if span.file_id != file_id:
+            file_id, expected = span.file_id, 0
+        if span.first_ordinal != expected:
+            yield f"ledger: file {file_id} has no current records from {expected} to {span.first_ordinal - 1}"
+        records = span.last_ordinal - span.first_ordinal + 1
+        if records != span.document_count + span.reject_count:
+            yield (
+                f"ledger: file {file_id}: {records} records read, but {span.document_count} documents "
+                f"and {span.reject_count} rejects"
+            )
+        expected = span.last_ordinal + 1
+
+
+def _stamp_problems(connection: sa.Connection) -> Iterator[str]:
+    settled = sa.select(STAMPS.c.uri, STAMPS.c.file_id).where(
+        STAMPS.c.state == "settled",
+        STAMPS.c.file_id.is_not(None),
+        ~sa.exists().where(SPANS.c.file_id == STAMPS.c.file_id, SPANS.c.is_last, SPANS.c.retired_by.is_(None)),
+    )
+    for row in connection.execute(settled):
+        yield f"ledger: {row.uri} counts as settled, but its content {row.file_id} is not committed to its end"
+    unseen = sa.select(STAMPS.c.uri).where(
+        STAMPS.c.state != "pending",
+        ~sa.exists().where(SIGHTINGS.c.root_id == STAMPS.c.root_id, SIGHTINGS.c.uri == STAMPS.c.uri),
+    )
+    for row in connection.execute(unseen):
+        yield f"ledger: {row.uri} counts as settled, but no commit names it"

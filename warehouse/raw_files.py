@@ -1,0 +1,151 @@
+"""List, stamp and open raw files, without ever trusting them.
+
+Belongs here: the only calls that touch somebody else's files, all of them reading.  Does not belong here: which
+files are wanted (``tasks.discover``) or what is in them (``tasks.readers``).
+
+Paths are bytes: a name from outside need not be text.
+"""
+
+import errno
+import hashlib
+import os
+import stat
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
+
+from warehouse.errors import Deferred
+from warehouse.records import Stamp
+from warehouse.vocabulary import DeferReason
+
+_MOST = (1 << 63) - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One entry below a root: ``path`` relative to it; ``error`` where not even a stamp could be had."""
+
+    path: bytes
+    mode: int
+    stamp: Stamp
+    error: OSError | None = None
+
+
+NO_STAMP = Stamp(size_bytes=0, mtime_ns=0, ctime_ns=0, inode=0)
+
+
+def stamp_of(result: os.stat_result) -> Stamp:
+    """The stamp out of a stat result."""
+    # A file system may hold times and inode numbers beyond 64 signed bits, which no table could.
+    return Stamp(
+        size_bytes=result.st_size,
+        mtime_ns=max(-_MOST, min(result.st_mtime_ns, _MOST)),
+        ctime_ns=max(-_MOST, min(result.st_ctime_ns, _MOST)),
+        inode=result.st_ino & _MOST,
+    )
+
+
+def _listing(root: bytes, below: bytes) -> Iterator[tuple[bytes, os.DirEntry[bytes] | OSError]]:
+    try:
+        with os.scandir(os.path.join(root, below) if below else root) as scan:
+            entries = sorted(scan, key=lambda entry: entry.name)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        yield below + b"/", error
+        return
+    for entry in entries:
+        yield (below + b"/" + entry.name if below else entry.name), entry
+
+
+def walk(
+    root: bytes, below: bytes = b"", *, skip: Collection[bytes] = (), is_closed: Callable[[bytes], bool] | None = None
+) -> Iterator[Found]:
+    """Every entry below ``root``/``below`` but folders, depth first, each folder sorted by name.
+
+    A folder that cannot be listed is one entry with its error and a trailing slash.  An entry that vanishes
+    meanwhile is left out.  Symlinks are reported, never followed.  Folders in ``skip``, and those
+    for whose name ``is_closed`` is true, are not entered.
+    """
+    # A stack of listings instead of recursion: folders may be nested deeper than Python's stack.
+    stack = [_listing(root, below)]
+    while stack:
+        path, entry = next(stack[-1], (b"", None))
+        if entry is None:
+            stack.pop()
+        elif isinstance(entry, OSError):
+            yield Found(path, 0, NO_STAMP, entry)
+        else:
+            try:
+                if entry.is_dir(follow_symlinks=False):
+                    if path not in skip and not (is_closed and is_closed(entry.name)):
+                        stack.append(_listing(root, path))
+                    continue
+                result = entry.stat(follow_symlinks=False)
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                yield Found(path, 0, NO_STAMP, error)
+                continue
+            yield Found(path, result.st_mode, stamp_of(result))
+
+
+def look(root: bytes, path: bytes) -> Found:
+    """One named entry, as ``walk`` would report it."""
+    try:
+        result = os.lstat(os.path.join(root, path))
+    except OSError as error:
+        return Found(path, 0, NO_STAMP, error)
+    return Found(path, result.st_mode, stamp_of(result))
+
+
+def defer_reason(error: OSError) -> DeferReason:
+    """Why an operating system error puts a file off."""
+    return DeferReason.PERMISSION if error.errno in (errno.EACCES, errno.EPERM) else DeferReason.IO_ERROR
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """The bytes of a file with the stamp they were read under."""
+
+    data: bytes
+    stamp: Stamp
+
+    @property
+    def file_id(self) -> str:
+        """sha256 of the bytes, 64 hex digits."""
+        return hashlib.sha256(self.data).hexdigest()
+
+
+def _open(path: bytes) -> int:
+    # Without O_NONBLOCK the open of a FIFO waits for a writer for ever; O_NOFOLLOW because a symlink that was put in
+    # the place of a file between listing and reading must not lead out of the inbox.
+    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise Deferred(DeferReason.CHANGING, "was a regular file when it was listed and is none now")
+    return fd
+
+
+def read(path: bytes) -> Content:
+    """All bytes of a regular file.
+
+    Raises ``Deferred`` when it cannot be read or changes while it is, and ``FileNotFoundError`` when it is gone.
+    """
+    try:
+        fd = _open(path)
+        try:
+            before = stamp_of(os.fstat(fd))
+            # One byte more than the size: the read that finds the end is the one that proves it.
+            data = os.read(fd, before.size_bytes + 1)
+            while data and len(data) < before.size_bytes and (more := os.read(fd, before.size_bytes + 1 - len(data))):
+                data += more
+            after = stamp_of(os.fstat(fd))
+        finally:
+            os.close(fd)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise Deferred(defer_reason(error), error.strerror or str(error)) from error
+    if before != after or len(data) != before.size_bytes:
+        raise Deferred(DeferReason.CHANGING, "changed while it was read")
+    return Content(data, before)

@@ -1,0 +1,229 @@
+"""The rows and messages that travel between the stages.
+
+Belongs here: frozen dataclasses without behaviour beyond derived names.  Does not belong here: Arrow types
+(``schema``), how a row is made (``tasks``) or stored (``ledger``, ``parts``).
+"""
+
+import hashlib
+from dataclasses import dataclass, field
+from datetime import date
+
+from warehouse.vocabulary import (
+    CommitKind,
+    DecidedBy,
+    DeferReason,
+    FileStatus,
+    Flag,
+    ParagraphKind,
+    Precision,
+    PublishedSource,
+    Reason,
+    Stage,
+)
+
+
+def short_hash(text: str) -> str:
+    """First 32 hex digits of the sha256 of a text.
+
+    >>> short_hash("Das ist nur der erste Schritt.")
+    '0f8a7f10ef8044714a42c2bba11eca3b'
+    """
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stamp:
+    """What the store tells of a file without reading it; times in nanoseconds."""
+
+    size_bytes: int
+    mtime_ns: int
+    ctime_ns: int
+    inode: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RawFile:
+    """One raw file that is to be read: its identity, and where its bytes are now.
+
+    ``path`` is absolute and differs from root and uri only when a replay reads the same bytes at another place.
+    """
+
+    root: str
+    uri: str
+    source: str
+    path: bytes
+    stamp: Stamp
+    file_id: str
+    first_ordinal: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RawDocument:
+    """One record as a reader found it: decoded text, and what the format says about it."""
+
+    ordinal: int
+    text: str
+    encoding: str
+    encoding_confidence: float
+    flags: tuple[Flag, ...] = ()
+    metadata: dict[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reject:
+    """One refused record, or with ``ordinal`` None one refused file."""
+
+    ordinal: int | None
+    stage: Stage
+    reason: Reason
+    detail: str
+    preview: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParagraphRow:
+    """One block of a document; offsets in characters."""
+
+    kind: ParagraphKind
+    credit: str | None
+    start: int
+    end: int
+    language: str | None = None
+    language_confidence: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SegmentRow:
+    """One translation unit; offsets in characters."""
+
+    paragraph_no: int
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Document:
+    """One document before it is written; the text is the concatenation of its segments and separators."""
+
+    ordinal: int
+    external_id: str | None
+    url: str | None
+    title: str | None
+    authors: tuple[str, ...]
+    published_on: date | None
+    published_precision: Precision | None
+    published_source: PublishedSource
+    language: str
+    language_confidence: float
+    language_decided_by: DecidedBy
+    detector_label: str | None
+    detector_probability: float | None
+    second_language: str | None
+    script: str | None
+    text: str
+    word_count: int
+    repairs: tuple[tuple[str, int], ...]
+    flags: tuple[Flag, ...]
+    source_metadata: dict[str, object]
+    paragraphs: tuple[ParagraphRow, ...]
+    segments: tuple[SegmentRow, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileResult:
+    """What one file, or one cut of it, became."""
+
+    file: RawFile
+    reader: str | None
+    encoding: str | None
+    encoding_confidence: float | None
+    record_count: int
+    is_last: bool
+    documents: tuple[Document, ...]
+    rejects: tuple[Reject, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """The raw files that one task handles; ``number`` orders the batches of a run."""
+
+    number: int
+    files: tuple[RawFile, ...]
+
+    @property
+    def size_bytes(self) -> int:
+        """Length of all its raw files."""
+        return sum(file.stamp.size_bytes for file in self.files)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartReceipt:
+    """One written part: where, how long, which bytes."""
+
+    kind: str
+    name: str
+    sha256: str
+    size_bytes: int
+    row_count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Span:
+    """One file's records in one batch, first to last ordinal inclusive, with what became of them."""
+
+    file_id: str
+    first_ordinal: int
+    last_ordinal: int
+    is_last: bool
+    encoding: str | None
+    encoding_confidence: float | None
+    document_count: int
+    reject_count: int
+    paragraph_count: int
+    segment_count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sighting:
+    """One content at one uri, or a path that was not read, as the ledger records it."""
+
+    root: str
+    uri: str
+    source: str
+    file_id: str | None
+    stamp: Stamp
+    status: FileStatus
+    stage: Stage | None = None
+    reason: Reason | DeferReason | None = None
+    detail: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receipt:
+    """What a batch hands back: all that crosses a process border.
+
+    ``gone`` names by root and uri the files that vanished before they could be read; ``timings`` are in seconds.
+    """
+
+    number: int
+    batch_id: str
+    pipeline_version: str
+    settings_fingerprint: str
+    parts: tuple[PartReceipt, ...]
+    spans: tuple[Span, ...]
+    sightings: tuple[Sighting, ...]
+    gone: tuple[tuple[str, str], ...]
+    timings: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Commit:
+    """One ledger transaction, as a reader of the ledger sees it."""
+
+    commit_no: int
+    commit_hash: str
+    kind: CommitKind
+    batch_id: str | None
+    run_id: str
+    committed_at: int
+    parts: tuple[PartReceipt, ...]

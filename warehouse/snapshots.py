@@ -1,0 +1,149 @@
+"""Snapshots: published, numbered, read-only versions of the DuckDB file behind one symlink.
+
+Belongs here: names, the symlink, what to keep, and what a snapshot says about itself.  Does not belong here: what
+is in the tables (``loader``) or asking them (``queries``).
+"""
+
+import contextlib
+import itertools
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+
+from warehouse.clock import now_us
+from warehouse.durable import TEMPORARY, link_durably, rename_durably
+from warehouse.errors import DamagedError
+from warehouse.layout import Home
+from warehouse.schema import quoted
+
+NAME = re.compile(r"warehouse-(\d{8,})\.duckdb")
+KEEP_NEWEST = 2
+KEEP_MOST = 5
+KEEP_SECONDS = 3600
+DAMAGE = (duckdb.IOException, duckdb.FatalException, duckdb.SerializationException, duckdb.InternalException)
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What a snapshot says about itself: the last commit it holds, and the shape of its tables and views."""
+
+    tables_fingerprint: str
+    views_fingerprint: str
+    commit_no: int
+    commit_hash: str
+
+
+def numbered(home: Home) -> list[tuple[int, Path]]:
+    """Every published snapshot, oldest first."""
+    if not home.versions.is_dir():
+        return []
+    found = ((NAME.fullmatch(path.name), path) for path in home.versions.iterdir())
+    return sorted((int(match[1]), path) for match, path in found if match)
+
+
+def newest(home: Home) -> Path | None:
+    """The newest published snapshot."""
+    versions = numbered(home)
+    return versions[-1][1] if versions else None
+
+
+@contextlib.contextmanager
+def opened(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A read-only connection to a snapshot; ``DamagedError`` where the file is no whole database.
+
+    The file is attached to a database of the connection's own: DuckDB gives all connections of a process to one file
+    the same instance, with the settings of the first, and waits for results that somebody still holds.
+    """
+    connection = duckdb.connect()
+    try:
+        connection.execute(f"ATTACH {quoted(str(path.resolve()))} AS warehouse (READ_ONLY)")
+        connection.execute("USE warehouse")
+    except duckdb.Error as error:
+        connection.close()
+        raise DamagedError(
+            f"snapshot {path} cannot be opened ({str(error).splitlines()[0]}); run `newsmill rebuild`"
+        ) from error
+    try:
+        yield connection
+    except DAMAGE as error:
+        raise DamagedError(
+            f"snapshot {path} cannot be read ({str(error).splitlines()[0]}); run `newsmill rebuild`"
+        ) from error
+    finally:
+        connection.close()
+
+
+def about(path: Path) -> About:
+    """What a snapshot says about itself."""
+    with opened(path) as connection:
+        return about_open(connection, path)
+
+
+def about_open(connection: duckdb.DuckDBPyConnection, path: Path) -> About:
+    """The same over a connection that is already open."""
+    try:
+        row = connection.execute(
+            "SELECT tables_fingerprint, views_fingerprint, commit_no, commit_hash FROM about"
+        ).fetchone()
+    except duckdb.Error as error:
+        raise DamagedError(f"snapshot {path} is not newsmill's, or damaged; run `newsmill rebuild`") from error
+    if row is None:
+        raise DamagedError(f"snapshot {path} is not whole; run `newsmill rebuild`")
+    return About(*row)
+
+
+def last_published(home: Home) -> tuple[int, str] | None:
+    """Number and hash of the last commit in the newest snapshot; None where nothing was published."""
+    path = newest(home)
+    if path is None:
+        return None
+    found = about(path)
+    return found.commit_no, found.commit_hash
+
+
+def publish_file(home: Home, built: Path) -> Path:
+    """Give a built and closed database the next number, make it read-only and point the symlink at it."""
+    versions = numbered(home)
+    final = home.versions / f"warehouse-{versions[-1][0] + 1 if versions else 1:08d}.duckdb"
+    built.chmod(0o444)
+    rename_durably(built, final)
+    point(home)
+    return final
+
+
+def point(home: Home) -> None:
+    """Let the symlink name the newest snapshot; a crash may have left it one behind."""
+    path = newest(home)
+    if path is None:
+        return
+    target = os.path.join(home.versions.name, path.name)
+    if not home.warehouse.is_symlink() or os.readlink(home.warehouse) != target:
+        link_durably(target, home.warehouse)
+
+
+def prune(home: Home) -> list[Path]:
+    """Remove snapshots that nobody should still be opening; under the loader lock only.
+
+    The newest two and those younger than an hour stay, at most five.  A reader that has an older one open keeps it:
+    the file lives until it is closed.
+    """
+    young = now_us() * 1000 - KEEP_SECONDS * 1_000_000_000
+    gone = [
+        path
+        for age, (_, path) in enumerate(reversed(numbered(home)))
+        if age >= KEEP_MOST or (age >= KEEP_NEWEST and path.stat().st_mtime_ns < young)
+    ]
+    for path in gone:
+        path.unlink(missing_ok=True)
+    return gone
+
+
+def sweep(home: Home) -> None:
+    """Remove what killed builds left; under the loader lock only."""
+    leftovers = (home.versions.glob(f"{TEMPORARY}*"), home.path.glob(f"{TEMPORARY}*-{home.warehouse.name}"))
+    for path in itertools.chain(*leftovers):
+        path.unlink(missing_ok=True)

@@ -1,0 +1,12 @@
+-- question: What was refused, where and why?
+-- grain: one stage and reason, over everything that was ever refused and not accepted by a later replay
+-- example: FROM v_rejects_by_reason ORDER BY rejects DESC
+SELECT
+    stage,
+    reason,
+    count(*) AS rejects,
+    count(DISTINCT uri) AS uris,
+    min(uri) AS example_uri,
+    max(rejected_at) AS last_rejected_at
+FROM rejects
+GROUP BY stage, reason

@@ -1,0 +1,36 @@
+"""Path bytes to uri and back.
+
+Belongs here: how a name from outside becomes a safe ASCII word, losslessly.  Does not belong here: roots and
+the home (``layout``), opening files (``raw_files``).
+"""
+
+from urllib.parse import quote_from_bytes, unquote_to_bytes
+
+
+def to_uri(path: bytes) -> str:
+    r"""Percent-encode a path; every byte but letters, digits, ``/ - . _ ~`` is encoded, so nothing is lost.
+
+    >>> to_uri(b"wire/2019/a.txt")
+    'wire/2019/a.txt'
+    >>> to_uri(b"caf\xe9 [1]\n!.txt")
+    'caf%E9%20%5B1%5D%0A%21.txt'
+    """
+    return quote_from_bytes(path, safe="/")
+
+
+def to_path(uri: str) -> bytes:
+    r"""The path bytes of a uri.
+
+    >>> to_path("caf%E9%20%5B1%5D%0A%21.txt")
+    b'caf\xe9 [1]\n!.txt'
+    """
+    return unquote_to_bytes(uri)
+
+
+def name_of(uri: str) -> str:
+    r"""The last component for people and rules: decoded as UTF-8, other bytes as ``\xNN``.
+
+    >>> name_of("wire/Z%C3%BCrich%0A.txt"), name_of("caf%E9.txt")
+    ('Zürich\n.txt', 'caf\\xe9.txt')
+    """
+    return to_path(uri.rsplit("/", 1)[-1]).decode("utf-8", "backslashreplace")

@@ -1,0 +1,184 @@
+"""Prove what the warehouse promises, or say in one line each what does not hold.
+
+Belongs here: checks across ledger, parts and snapshot.  Does not belong here: mending anything.
+
+What is proven: the chain of commits is whole; every path is in exactly one state; records read = documents +
+rejects; every named part is on disk as it was written; the snapshot holds every commit and as many rows as the
+parts.  ``deep`` also builds the whole projection anew from the parts and compares every row.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import duckdb
+
+from warehouse import ledger, loader, parts, snapshots
+from warehouse.durable import lock, temporary_file
+from warehouse.errors import DamagedError
+from warehouse.layout import Home
+from warehouse.records import Commit
+from warehouse.schema import TABLES
+
+PER_BATCH = {
+    "documents": "SELECT batch_id, count(*) FROM documents GROUP BY batch_id",
+    "paragraphs": "SELECT batch_id, count(*) FROM paragraphs JOIN documents USING (document_id) GROUP BY batch_id",
+    "segments": "SELECT batch_id, count(*) FROM segments JOIN documents USING (document_id) GROUP BY batch_id",
+}
+UNIQUE = {
+    "documents": "document_id",
+    "paragraphs": "document_id, paragraph_no",
+    "segments": "segment_id",
+    "rejects": "reject_id",
+    "files": "root, uri, file_id",
+    "loads": "commit_no",
+    "runs": "run_id",
+}
+# Each returns what does not hold: the number of rows, with the words in front of it.
+INVARIANTS = {
+    "documents whose text is not the concatenation of its segments": """
+        SELECT count(*) FROM documents LEFT JOIN (
+            SELECT document_id, string_agg(text || separator, '' ORDER BY segment_no) AS joined
+            FROM segments GROUP BY document_id
+        ) USING (document_id) WHERE text IS DISTINCT FROM joined""",
+    "uris with more than one current content": """
+        SELECT count(*) FROM (
+            SELECT root, uri FROM files WHERE is_current GROUP BY ALL HAVING count(*) > 1)""",
+    "documents of a content that no file row has": """
+        SELECT count(*) FROM documents WHERE file_id NOT IN (SELECT file_id FROM files WHERE file_id IS NOT NULL)
+        AND ordinal = 0 AND file_id NOT IN (SELECT unnest($pending::VARCHAR[]))""",
+    "commits whose run has no row": "SELECT count(*) FROM loads ANTI JOIN runs USING (run_id)",
+    "dates that claim more than their precision": """
+        SELECT count(*) FROM documents WHERE (published_on IS NULL) <> (published_precision IS NULL)
+        OR (published_precision = 'month' AND day(published_on) <> 1)
+        OR (published_precision = 'year' AND dayofyear(published_on) <> 1)""",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What was checked, in numbers, and what does not hold, one line each."""
+
+    checked: dict[str, int]
+    problems: list[str] = field(default_factory=list)
+
+    @property
+    def holds(self) -> bool:
+        """Whether everything that was checked holds."""
+        return not self.problems
+
+
+def verify(
+    home: Home, book: ledger.Ledger, *, deep: bool = False, on_part: Callable[[int, int], None] | None = None
+) -> Report:
+    """Check everything; the caller holds the run lock, so that nothing moves meanwhile."""
+    commits = ledger.commits_above(book, 0)
+    problems = list(ledger.chain_problems(book))
+    balance = ledger.conservation(book)
+    if not balance.holds:
+        problems.append(
+            f"ledger: {balance.discovered} paths were discovered, but the states add up otherwise: {balance}"
+        )
+    named = [part for commit in commits for part in commit.parts]
+    damaged = 0
+    for done, part in enumerate(named, start=1):
+        if trouble := parts.problem(home, part):
+            damaged += 1
+            problems.append(f"part {part.kind}/{part.name} {trouble}")
+        if on_part is not None:
+            on_part(done, len(named))
+    newest = snapshots.newest(home)
+    if newest is not None:
+        try:
+            problems.extend(_snapshot_problems(home, book, newest, commits))
+            if deep and not damaged:
+                # Under the loader lock: a publish sweeps what it takes for the remains of a killed build.
+                with lock(home.lock("loader")):
+                    problems.extend(_rebuilt_differs(home, book, newest))
+        except DamagedError as error:
+            problems.append(str(error))
+    elif commits:
+        problems.append("snapshot: none is published, though the ledger has commits; run `newsmill publish`")
+    checked = {
+        "commits": len(commits),
+        "parts": len(named),
+        "paths": balance.discovered,
+        "pending": balance.pending,
+        "deferred": balance.deferred,
+    }
+    return Report(checked, problems)
+
+
+def _snapshot_problems(home: Home, book: ledger.Ledger, path: Path, commits: list[Commit]) -> Iterator[str]:
+    if not home.warehouse.is_symlink() or home.warehouse.resolve() != path.resolve():
+        yield f"snapshot: {home.warehouse} does not point at the newest snapshot {path.name}; run `newsmill publish`"
+    with snapshots.opened(path) as database:
+        about = snapshots.about_open(database, path)
+        held = dict(database.execute("SELECT commit_no, commit_hash FROM loads").fetchall())
+        for commit in commits:
+            if held.get(commit.commit_no) != commit.commit_hash:
+                yield f"snapshot: {path.name} lacks commit {commit.commit_no}; run `newsmill publish`"
+        for number in sorted(held.keys() - {commit.commit_no for commit in commits}):
+            yield f"snapshot: {path.name} holds commit {number}, which the ledger does not have"
+        if commits and about.commit_no != commits[-1].commit_no:
+            return  # the counts below are those of the last commit
+        yield from _count_problems(book, database)
+        yield from _invariant_problems(book, database)
+
+
+def _count_problems(book: ledger.Ledger, database: duckdb.DuckDBPyConnection) -> Iterator[str]:
+    for table, wanted_rows in ledger.row_counts(book).items():
+        (rows,) = database.execute(f"SELECT count(*) FROM {table}").fetchone()  # type: ignore[misc]  # noqa: S608
+        if rows != wanted_rows:
+            yield f"snapshot: {table} has {rows} rows, the ledger says {wanted_rows}"
+    expected = ledger.batch_counts(book)
+    for table, query in PER_BATCH.items():
+        found = dict(database.execute(query).fetchall())
+        wanted = {batch: counts[table] for batch, counts in expected.items() if counts[table]}
+        for batch in sorted(found.keys() | wanted.keys()):
+            if found.get(batch, 0) != wanted.get(batch, 0):
+                yield (
+                    f"snapshot: {table} has {found.get(batch, 0)} rows of batch {batch}, "
+                    f"the parts have {wanted.get(batch, 0)}"
+                )
+
+
+def _invariant_problems(book: ledger.Ledger, database: duckdb.DuckDBPyConnection) -> Iterator[str]:
+    for table, key in UNIQUE.items():
+        (double,) = database.execute(  # type: ignore[misc]  # a count always has its row
+            f"SELECT count(*) FROM (SELECT {key} FROM {table} GROUP BY ALL HAVING count(*) > 1)"  # noqa: S608
+        ).fetchone()
+        if double:
+            yield f"snapshot: {table} has {double} keys ({key}) more than once"
+    pending = {"pending": ledger.unfinished_contents(book)}
+    for words, query in INVARIANTS.items():
+        (count,) = database.execute(  # type: ignore[misc]  # a count always has its row
+            query, pending if "$pending" in query else None
+        ).fetchone()
+        if count:
+            yield f"snapshot: {count} {words}"
+
+
+def table_hashes(path: Path) -> dict[str, tuple[int, int]]:
+    """Rows and an order-free hash over every column of each public table of a snapshot."""
+    hashes = {}
+    with snapshots.opened(path) as database:
+        for table in TABLES:
+            row = database.execute(
+                f"SELECT count(*), coalesce(bit_xor(hash({table})), 0) FROM {table}"  # noqa: S608 - a name of ours
+            ).fetchone()
+            assert row is not None
+            hashes[table] = (row[0], row[1])
+    return hashes
+
+
+def _rebuilt_differs(home: Home, book: ledger.Ledger, path: Path) -> Iterator[str]:
+    with temporary_file(home.versions) as target:
+        loader.build(home, book, target, base=None)
+        rebuilt = table_hashes(target)
+    for table, found in table_hashes(path).items():
+        if found != rebuilt[table]:
+            yield (
+                f"snapshot: {table} differs from the parts ({found[0]} rows, rebuilt {rebuilt[table][0]}); "
+                "run `newsmill rebuild`"
+            )
