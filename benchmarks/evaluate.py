@@ -1,4 +1,4 @@
-"""Everything that issue 3 promises of the text core, as one table: what, at least, found, holds.
+"""Everything that is promised of the text core, as one table: what, at least, found, holds.
 
     python -m benchmarks.evaluate [--quick] [--json FILE] [--data FOLDER] [--only TOPIC]
 
