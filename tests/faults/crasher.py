@@ -68,9 +68,10 @@ def steady(acks: str | None) -> None:
     import duckdb
 
     from flows import run
-    from warehouse import ledger
+    from warehouse import ledger, loader
 
-    run.time = Ticks()
+    # Both, since a publish that took long is followed by a longer pause.
+    run.time, loader.time = Ticks(), Ticks()
     connect, append = duckdb.connect, ledger.append
 
     def single(*arguments: Any, **options: Any) -> Any:
