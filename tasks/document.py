@@ -11,9 +11,9 @@ from dataclasses import dataclass, field, replace
 from tasks.readers import READERS, ReadOptions, reader_for
 from tasks.text import header, metadata, paragraphs, repairs, segments
 from tasks.text.language import Blocks, Detection, detect_many, label_blocks
-from tasks.text.words import count_words
+from tasks.text.words import count_words_of_many
 from warehouse.errors import Refusal
-from warehouse.records import Document, FileResult, ParagraphRow, RawDocument, RawFile, Reject, SegmentRow
+from warehouse.records import Document, FileResult, ParagraphRow, RawDocument, RawFile, Reject
 from warehouse.uri import name_of
 from warehouse.vocabulary import DecidedBy, Flag, Reason, Stage
 
@@ -84,7 +84,8 @@ def _language(detection: Detection, hint: str | None) -> Detection:
 def _document(
     prepared: _Prepared,
     detection: Detection,
-    blocks: Sequence[paragraphs.Paragraph],
+    word_count: int,
+    blocks: tuple[ParagraphRow, ...],
     labels: Mapping[int, Detection],
     name: str,
 ) -> Document:
@@ -113,23 +114,23 @@ def _document(
         second_language=detection.second_language,
         script=detection.script,
         text=text,
-        word_count=count_words(text),
+        word_count=word_count,
         repairs=prepared.repaired.repairs,
         flags=tuple(flags),
         source_metadata={**prepared.raw.metadata, **meta.source_metadata},
-        paragraphs=tuple(_paragraph(block, labels.get(number)) for number, block in enumerate(blocks)),
-        segments=tuple(SegmentRow(paragraph_no=unit.paragraph_no, start=unit.start, end=unit.end) for unit in units),
+        paragraphs=_labelled(blocks, labels),
+        segments=units,
     )
 
 
-def _paragraph(block: paragraphs.Paragraph, label: Detection | None) -> ParagraphRow:
-    return ParagraphRow(
-        kind=block.kind,
-        credit=block.credit,
-        start=block.start,
-        end=block.end,
-        language=label.language if label else None,
-        language_confidence=label.language_confidence if label else None,
+def _labelled(blocks: tuple[ParagraphRow, ...], labels: Mapping[int, Detection]) -> tuple[ParagraphRow, ...]:
+    if not labels:
+        return blocks
+    return tuple(
+        replace(block, language=labels[number].language, language_confidence=labels[number].language_confidence)
+        if number in labels
+        else block
+        for number, block in enumerate(blocks)
     )
 
 
@@ -173,8 +174,10 @@ def documents_of(
         ]
     )
     documents = (
-        _document(item, detection, own, found, name_of(file.uri))
-        for (file, item), detection, own, found in zip(prepared, detections, blocks, labels, strict=True)
+        _document(item, detection, words, own, found, name_of(file.uri))
+        for (file, item), detection, words, own, found in zip(
+            prepared, detections, count_words_of_many(texts), blocks, labels, strict=True
+        )
     )
     results = [_result(file, reader, found, documents) for file, reader, found in read]
     if timings is not None:

@@ -9,9 +9,11 @@ A part is a pure function of its rows and of pyarrow's version: nothing here kno
 import hashlib
 import json
 from collections.abc import Iterable, Sequence
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -72,64 +74,86 @@ def batch_id(spans: Iterable[Span], pipeline_version: str, settings_fingerprint:
     return short_hash(json.dumps([members, pipeline_version, settings_fingerprint]))
 
 
-def _byte_lengths(text: str, cuts: Sequence[tuple[int, int]]) -> list[int]:
-    if text.isascii():
-        return [end - start for start, end in cuts]
-    return [len(text[start:end].encode("utf-8")) for start, end in cuts]
+def _lists(lengths: Sequence[int], columns: dict[str, pa.Array | Sequence[Any]], of: pa.DataType) -> pa.Array:
+    """A list of structs a document, out of one column a field that goes through all documents."""
+    starts = np.concatenate([[0], np.cumsum(lengths, dtype=np.int32)]).astype(np.int32)
+    arrays = [pa.array(columns[field.name], field.type) for field in of.value_type]
+    return pa.ListArray.from_arrays(
+        pa.array(starts), pa.StructArray.from_arrays(arrays, fields=list(of.value_type))
+    ).cast(of)
 
 
-def _segment_spans(document: Document) -> list[dict[str, int]]:
-    cuts = [(segment.start, segment.end) for segment in document.segments]
-    gaps = [(end, following) for (_, end), (following, _) in zip(cuts, [*cuts[1:], cuts[-1][1:] * 2], strict=True)]
-    sizes = _byte_lengths(document.text, cuts)
-    separators = _byte_lengths(document.text, gaps)
-    return [{"byte_count": size, "separator_count": gap} for size, gap in zip(sizes, separators, strict=True)]
+def _segment_spans(documents: Sequence[Document], texts: pa.Array) -> pa.Array:
+    """Lengths in bytes of segments and of what follows them, found in the one buffer that holds all texts."""
+    data = np.frombuffer(texts.buffers()[2] or b"", np.uint8)
+    # Where each character begins; one more entry for the end.
+    begins = np.append(np.flatnonzero((data & 0xC0) != 0x80), len(data))
+    first = np.concatenate([[0], np.cumsum([len(document.text) for document in documents], dtype=np.int64)])
+    counts = [len(document.segments) for document in documents]
+    cuts = np.array([(segment[1], segment[2]) for document in documents for segment in document.segments], np.int64)
+    cuts = begins[cuts.reshape(-1, 2) + np.repeat(first[:-1], counts)[:, None]]
+    following = np.append(cuts[1:, 0], len(data))
+    # Behind the last segment of a document nothing follows.
+    last = np.cumsum(counts) - 1
+    following[last] = cuts[last, 1]
+    return _lists(
+        counts,
+        {"byte_count": cuts[:, 1] - cuts[:, 0], "separator_count": following - cuts[:, 1]},
+        PARTS["documents"].field("segments").type,
+    )
 
 
-def _paragraph_spans(document: Document) -> list[dict[str, Any]]:
-    counts = [0] * len(document.paragraphs)
-    for segment in document.segments:
-        counts[segment.paragraph_no] += 1
-    return [
+def _paragraph_spans(documents: Sequence[Document]) -> pa.Array:
+    paragraphs = [paragraph for document in documents for paragraph in document.paragraphs]
+    counts = [len(document.paragraphs) for document in documents]
+    first = np.cumsum([0, *counts[:-1]])
+    numbers = np.array([segment[0] for document in documents for segment in document.segments], np.int64)
+    numbers += np.repeat(first, [len(document.segments) for document in documents])
+    return _lists(
+        counts,
         {
-            "kind": str(paragraph.kind),
-            "credit": paragraph.credit,
-            "language": paragraph.language,
-            "language_confidence": paragraph.language_confidence,
-            "segment_count": count,
-        }
-        for paragraph, count in zip(document.paragraphs, counts, strict=True)
-    ]
+            "kind": [paragraph.kind for paragraph in paragraphs],
+            "credit": [paragraph.credit for paragraph in paragraphs],
+            "language": [paragraph.language for paragraph in paragraphs],
+            "language_confidence": [paragraph.language_confidence for paragraph in paragraphs],
+            "segment_count": np.bincount(numbers, minlength=len(paragraphs)),
+        },
+        PARTS["documents"].field("paragraphs").type,
+    )
 
 
-def _document_row(file_id: str, document: Document, version: str, batch: str) -> dict[str, Any]:
-    return {
-        "file_id": file_id,
-        "ordinal": document.ordinal,
-        "external_id": document.external_id,
-        "url": document.url,
-        "title": document.title,
-        "authors": document.authors,
-        "published_on": document.published_on,
-        "published_precision": document.published_precision,
-        "published_source": document.published_source,
-        "language": document.language,
-        "language_confidence": document.language_confidence,
-        "language_decided_by": document.language_decided_by,
-        "detector_label": document.detector_label,
-        "detector_probability": document.detector_probability,
-        "second_language": document.second_language,
-        "script": document.script,
-        "text": document.text,
-        "word_count": document.word_count,
-        "repairs": [{"step": step, "count": count} for step, count in document.repairs],
-        "flags": [str(flag) for flag in document.flags],
-        "source_metadata": json.dumps(document.source_metadata, sort_keys=True, ensure_ascii=False, default=str),
-        "pipeline_version": version,
-        "batch_id": batch,
-        "paragraphs": _paragraph_spans(document),
-        "segments": _segment_spans(document),
+def _documents_table(rows: Sequence[tuple[str, Document]], version: str, batch: str) -> pa.Table:
+    """The rows of a documents part: one column after the other, which takes a fifth of the time of row after row."""
+    schema = PARTS["documents"]
+    documents = [document for _, document in rows]
+    if not documents:
+        return schema.empty_table()
+    texts = pa.array([document.text for document in documents], schema.field("text").type)
+    repairs = [repair for document in documents for repair in document.repairs]
+    made: dict[str, pa.Array | Sequence[Any]] = {
+        "file_id": [file_id for file_id, _ in rows],
+        "text": texts,
+        "repairs": _lists(
+            [len(document.repairs) for document in documents],
+            {"step": [step for step, _ in repairs], "count": [count for _, count in repairs]},
+            schema.field("repairs").type,
+        ),
+        "flags": [document.flags for document in documents],
+        "source_metadata": [_json(document.source_metadata) for document in documents],
+        "pipeline_version": [version] * len(documents),
+        "batch_id": [batch] * len(documents),
+        "paragraphs": _paragraph_spans(documents),
+        "segments": _segment_spans(documents, texts),
     }
+    columns = [
+        pa.array(made[field.name] if field.name in made else list(map(attrgetter(field.name), documents)), field.type)
+        for field in schema
+    ]
+    return pa.Table.from_arrays(columns, schema=schema)
+
+
+def _json(metadata: dict[str, object]) -> str:
+    return json.dumps(metadata, sort_keys=True, ensure_ascii=False, default=str) if metadata else "{}"
 
 
 def _file_row(result: FileResult, span: Span, version: str, batch: str) -> dict[str, Any]:
@@ -166,16 +190,11 @@ def tables(results: Sequence[FileResult], version: str, batch: str) -> dict[str,
 
     Documents stand by language, date and id, so that a reader of one language or month skips the rest.
     """
-    rows = [
-        (document.language, str(document.published_on or ""), document_id(result.file.file_id, document.ordinal),
-         _document_row(result.file.file_id, document, version, batch))
-        for result in results
-        for document in result.documents
-    ]  # fmt: skip
-    rows.sort(key=lambda row: row[:3])
+    rows = [(result.file.file_id, document) for result in results for document in result.documents]
+    rows.sort(key=lambda row: (row[1].language, str(row[1].published_on or ""), document_id(row[0], row[1].ordinal)))
     files = [_file_row(result, span, version, batch) for result, span in zip(results, spans_of(results), strict=True)]
     return {
-        "documents": pa.Table.from_pylist([row for *_, row in rows], schema=PARTS["documents"]),
+        "documents": _documents_table(rows, version, batch),
         "files": pa.Table.from_pylist(files, schema=PARTS["files"]),
     }
 

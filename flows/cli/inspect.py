@@ -128,7 +128,7 @@ def _document(result: FileResult, document: Document) -> dict[str, Any]:
     plain["document_id"] = document_id(result.file.file_id, document.ordinal)
     plain["repairs"] = dict(document.repairs)
     plain["segments"] = [
-        {**dataclasses.asdict(segment), "text": text[segment.start : segment.end]} for segment in document.segments
+        {**segment._asdict(), "text": text[segment.start : segment.end]} for segment in document.segments
     ]
     return plain
 

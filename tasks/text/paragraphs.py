@@ -5,9 +5,9 @@ Belongs here: blocks and their kinds.  Does not belong here: the words that tell
 """
 
 import re
-from dataclasses import dataclass
 
 from tasks.text.rules import Rules, load
+from warehouse.records import ParagraphRow
 from warehouse.vocabulary import ParagraphKind
 
 # Longer than this, a block is body whatever it begins with.
@@ -22,20 +22,16 @@ _CJK = re.compile("[\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7a3]")
 _STOP = re.compile(r"""[.,;…。！؟۔।፡、，；·|)\]］）>*-]\Z|[.!?…。！？]["”“»«’‘'」』)]\Z""")
 _ASKING = re.compile(r"[!?！？]\Z")
 _LETTER = re.compile(r"[^\W\d_]")
+# A credit at the end stands in this many characters.
+_CREDIT = 100
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Paragraph:
-    """A block between blank lines; ``start`` and ``end`` are character offsets in the repaired text."""
-
-    kind: ParagraphKind
-    credit: str | None
-    start: int
-    end: int
+_BODY = (ParagraphKind.BODY, None)
+_BOILERPLATE = (ParagraphKind.BOILERPLATE, None)
 
 
-def split(text: str, language: str) -> tuple[Paragraph, ...]:
-    r"""The paragraphs of a repaired text; what lies between them is newlines only.
+def split(text: str, language: str) -> tuple[ParagraphRow, ...]:
+    r"""The blocks between blank lines of a repaired text; what lies between them is newlines only.
 
     >>> [(p.kind.value, p.credit) for p in split("Foto: Anna Muster/dpa\n\nDer Text.", "de")]
     [('caption', 'Anna Muster/dpa'), ('body', None)]
@@ -44,11 +40,12 @@ def split(text: str, language: str) -> tuple[Paragraph, ...]:
     if not spans:
         return ()
     rules = load(language)
-    kinds = [_kind(text, start, end, rules) for start, end in spans]
+    phrases = rules.boilerplate_phrases if _may_hold_phrase(text, rules) else ()
+    kinds = [_kind(text, start, end, rules, phrases) for start, end in spans]
     for index in _headings(text, spans, kinds, rules):
         kinds[index] = (ParagraphKind.HEADING, None)
     return tuple(
-        Paragraph(kind=kind, credit=credit, start=start, end=end)
+        ParagraphRow(kind=kind, credit=credit, start=start, end=end)
         for (start, end), (kind, credit) in zip(spans, kinds, strict=True)
     )
 
@@ -68,17 +65,42 @@ def _spans(text: str) -> list[tuple[int, int]]:
     return spans
 
 
-def _kind(text: str, start: int, end: int, rules: Rules) -> tuple[ParagraphKind, str | None]:
+def _may_hold_phrase(text: str, rules: Rules) -> bool:
+    """Whether a whole text holds the longest word of any phrase; bytes are searched faster than characters."""
+    data = text.encode("utf-8", "surrogatepass").lower()
+    return any(word in data for word in rules.phrase_words)
+
+
+def _kind(text: str, start: int, end: int, rules: Rules, phrases: tuple[str, ...]) -> tuple[ParagraphKind, str | None]:
     if not _SHORTEST_MARK <= end - start <= _LONGEST_CAPTION:
-        return ParagraphKind.BODY, None
+        return _BODY
     block = text[start:end]
-    if rules.boilerplate is not None and rules.boilerplate.match(block):
-        return ParagraphKind.BOILERPLATE, None
+    if _is_boilerplate(block, rules, phrases):
+        return _BOILERPLATE
     if rules.caption is not None and (found := rules.caption.match(block)):
         return ParagraphKind.CAPTION, found["credit"].strip()
-    if rules.caption_end is not None and (found := rules.caption_end.search(block)):
+    tail = block[-_CREDIT:]
+    if (
+        rules.caption_end is not None
+        and (":" in tail or "\N{FULLWIDTH COLON}" in tail or "©" in tail)
+        and (found := rules.caption_end.search(block))
+    ):
         return ParagraphKind.CAPTION, found["credit"].strip()
-    return ParagraphKind.BODY, None
+    return _BODY
+
+
+def _is_boilerplate(block: str, rules: Rules, phrases: tuple[str, ...]) -> bool:
+    if rules.boilerplate is not None and rules.boilerplate.match(block):
+        return True
+    if phrases:
+        lowered = block.partition("\n")[0].lower()
+        if any(phrase in lowered for phrase in phrases):
+            return True
+    return (
+        rules.breadcrumbs is not None
+        and (">" in block or "»" in block or "›" in block)
+        and rules.breadcrumbs.fullmatch(block) is not None
+    )
 
 
 def _headings(

@@ -30,17 +30,15 @@ def repair(text: str) -> Repaired:
     >>> repair(" Caf&eacute;\u00a0 fÃ¼r\u200b alle\n").text
     'Café für alle'
     """
+    # Almost every file ends in a newline: what is left is looked at once.
     scan = Scan(text)
     counts: dict[str, int] = {}
     flags: set[Flag] = set()
+    scan = _run("outer_blanks", scan, counts, flags)
     for _ in range(_MAX_PASSES):
         before = scan.text
-        for name, step in REPAIRS.items():
-            if step.can_fire(scan):
-                fixed, count = step.apply(scan.text)
-                if fixed != scan.text:
-                    _note(name, count, scan.text, counts, flags)
-                    scan = Scan(fixed)
+        for name in REPAIRS:
+            scan = _run(name, scan, counts, flags)
         if scan.text == before:
             break
     return _repaired(scan, counts, flags)
@@ -60,6 +58,18 @@ def repair_ungated(text: str) -> Repaired:
         if text == before:
             break
     return _repaired(Scan(text), counts, flags)
+
+
+def _run(name: str, scan: Scan, counts: dict[str, int], flags: set[Flag]) -> Scan:
+    """What a step leaves to look at; the same scan where it changes nothing."""
+    step = REPAIRS[name]
+    if not step.can_fire(scan):
+        return scan
+    fixed, count = step.apply(scan.text)
+    if fixed == scan.text:
+        return scan
+    _note(name, count, scan.text, counts, flags)
+    return Scan(fixed)
 
 
 def _note(name: str, count: int, before: str, counts: dict[str, int], flags: set[Flag]) -> None:

@@ -4,15 +4,13 @@ Belongs here: where a segment begins and ends.  Does not belong here: the lists 
 change of the text: segments and what lies between them are the text, byte for byte.
 """
 
-import itertools
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import sentencex
 
-from tasks.text.paragraphs import Paragraph
-from tasks.text.rules import Rules, load
+from tasks.text.rules import LONGEST_ABBREVIATION, Rules, load
+from warehouse.records import ParagraphRow, SegmentRow
 
 # Two sentences that an extraction glued: "zusammengekommen.Bei".
 _GLUE = re.compile(r"\.(?=[^\W\d_])")
@@ -25,7 +23,7 @@ _PLAIN = re.compile(r"[\w ,'()\"„“”/–-]*")
 _CLOSING = frozenset('”“»’"」』')
 _BETWEEN = " \n"
 _ADDRESS = frozenset("@/._\\:=&#")
-_LONGEST_ABBREVIATION = 6
+_LONG_WORD = LONGEST_ABBREVIATION + 1
 _OPENING = re.compile(r"""\A.*[('"\[{«‹„“‚‘’/-]""")
 # Two words and their stops.
 _LONGEST_ENDING = 40
@@ -39,17 +37,8 @@ _DOMAINS = frozenset({
 })  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Segment:
-    """One unit; offsets are characters of the repaired text, blanks around it belong to none."""
-
-    paragraph_no: int
-    start: int
-    end: int
-
-
-def segment(text: str, paragraphs: Sequence[Paragraph], language: str) -> tuple[Segment, ...]:
-    """The segments of all paragraphs in order; every paragraph has at least one.
+def segment(text: str, paragraphs: Sequence[ParagraphRow], language: str) -> tuple[SegmentRow, ...]:
+    """The segments of all paragraphs in order; every paragraph has at least one, blanks around one belong to none.
 
     >>> from tasks.text.paragraphs import split
     >>> text = "Am 24. April kam Dr. Maier an.Er ging wieder."
@@ -57,23 +46,28 @@ def segment(text: str, paragraphs: Sequence[Paragraph], language: str) -> tuple[
     ['Am 24. April kam Dr. Maier an.', 'Er ging wieder.']
     """
     rules = load(language)
-    segments: list[Segment] = []
+    may_be_glued = _GLUE.search(text) is not None
+    segments: list[SegmentRow] = []
     for number, paragraph in enumerate(paragraphs):
-        block = text[paragraph.start : paragraph.end]
-        for start, end in _spans(block, language, rules):
-            segments.append(
-                Segment(paragraph_no=number, start=paragraph.start + start, end=paragraph.start + end)
-            )  # fmt: skip
+        first = paragraph.start
+        block = text[first : paragraph.end]
+        for start, end in _spans(block, language, rules, may_be_glued=may_be_glued):
+            segments.append(SegmentRow(number, first + start, first + end))
     return tuple(segments)
 
 
-def _spans(block: str, language: str, rules: Rules) -> list[tuple[int, int]]:
+def _spans(block: str, language: str, rules: Rules, *, may_be_glued: bool) -> list[tuple[int, int]]:
+    cuts: list[int] = []
+    at = 0
     sentences = _sentences(block, language)
-    cuts = list(itertools.accumulate(map(len, sentences)))[:-1]
-    cuts = [cut for cut in cuts if not _goes_on(block, cut, rules)]
-    glued = [dot.end() for dot in _GLUE.finditer(block) if _is_glue(block, dot.start(), rules)]
-    if glued:
-        cuts = sorted({*cuts, *glued})
+    for sentence in sentences[:-1]:
+        at += len(sentence)
+        if not _goes_on(block, sentence, at, rules):
+            cuts.append(at)
+    if may_be_glued:
+        glued = [dot.end() for dot in _GLUE.finditer(block) if _is_glue(block, dot.start(), rules)]
+        if glued:
+            cuts = sorted({*cuts, *glued})
     spans: list[tuple[int, int]] = []
     start = 0
     for cut in (*cuts, len(block)):
@@ -136,14 +130,15 @@ def _cut(block: str, start: int) -> tuple[int, bool]:
     return (blank + 1 if blank >= 0 else limit), False
 
 
-def _goes_on(block: str, cut: int, rules: Rules) -> bool:
-    """Whether the sentence goes on behind what the library took for its end."""
+def _goes_on(block: str, sentence: str, cut: int, rules: Rules) -> bool:
+    """Whether the sentence goes on behind ``cut``, which the library took for its end."""
     first = block[cut]
     if first.islower():
         return True
-    end = cut
-    while end > 0 and block[end - 1] in _BETWEEN:
-        end -= 1
+    bare = sentence.rstrip(_BETWEEN)
+    end = cut - len(sentence) + len(bare)
+    if not bare:  # blanks only: what ends here is the sentence before
+        end = len(block[:cut].rstrip(_BETWEEN))
     last = block[end - 1 : end]
     if last in _CLOSING:
         return rules.continuation is not None and rules.continuation.match(block, cut) is not None
@@ -151,26 +146,31 @@ def _goes_on(block: str, cut: int, rules: Rules) -> bool:
         return False
     if end == cut and first.isupper():
         return not _is_glue(block, end - 1, rules)
+    # What most sentences end in: a word too long for any abbreviation.
+    if rules.has_short_abbreviations and block[max(0, end - _LONG_WORD - 1) : end - 1].isalpha() and end > _LONG_WORD:
+        return False
     least = max(0, end - _LONGEST_ENDING)
     at = block.rfind(" ", least, end) + 1
     word = block[at or least : end - 1]
-    if word.isalpha() and len(word) > _LONGEST_ABBREVIATION:
+    if word.isalpha() and len(word) > LONGEST_ABBREVIATION:
         return False
     return _is_abbreviated(block, cut, word, block[least : max(least, at - 1)], rules)
 
 
 def _is_abbreviated(block: str, cut: int, word: str, words_before: str, rules: Rules) -> bool:
-    word = _OPENING.sub("", word)
+    if not word.isalnum():
+        word = _OPENING.sub("", word)
     if word in rules.abbreviations:
         return True
-    if word.isalpha() and rules.continuation is not None and rules.continuation.match(block, cut):
+    if rules.continuation is not None and word.isalpha() and rules.continuation.match(block, cut):
         return True
     if word in rules.before_number and block[cut].isdigit():
         return True
-    before = words_before.rpartition(" ")[2]
     if word.isdecimal() and len(word) <= _LONGEST_ORDINAL:
-        return before.lower() in rules.ordinal_after
-    return f"{_OPENING.sub('', before)} {word}" in rules.abbreviations
+        return words_before.rpartition(" ")[2].lower() in rules.ordinal_after
+    if word not in rules.second_words:
+        return False
+    return f"{_OPENING.sub('', words_before.rpartition(' ')[2])} {word}" in rules.abbreviations
 
 
 def _is_glue(block: str, dot: int, rules: Rules) -> bool:

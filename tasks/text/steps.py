@@ -22,13 +22,19 @@ _MAX_MARKS = 30
 class Scan:
     """What one look at a text tells about the steps that it can need."""
 
-    __slots__ = ("_suspicious", "odd", "text")
+    __slots__ = ("_odd", "_suspicious", "text")
 
     def __init__(self, text: str) -> None:
         self.text = text
-        # Every character of the text that is not clean, once.
-        self.odd: str = "".join(sorted(set(_ODD.findall(text))))
+        self._odd: str | None = None
         self._suspicious: bool | None = None
+
+    @property
+    def odd(self) -> str:
+        """Every character of the text that is not clean, once."""
+        if self._odd is None:
+            self._odd = "".join(sorted(set(_ODD.findall(self.text))))
+        return self._odd
 
     @property
     def is_suspicious(self) -> bool:
@@ -51,7 +57,7 @@ class Step:
 
 def _wants(pattern: re.Pattern[str]) -> Callable[[Scan], bool]:
     """A step that needs one of these characters."""
-    return lambda scan: pattern.search(scan.odd) is not None
+    return lambda scan: bool(scan.odd) and pattern.search(scan.odd) is not None
 
 
 def _delete(wanted: str) -> Step:

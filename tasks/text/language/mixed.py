@@ -12,8 +12,9 @@ from tasks.text.language.detector import detect_many
 
 # Shorter blocks are names, credits and headings, whose language nobody could tell alone.
 FEWEST_CHARACTERS = 60
-# pycld2 on these many characters costs some 10 µs a block; what it finds is looked at in full.
-GLANCE = 150
+# Of 1,000 documents with one block in another language a glance at 60, 80, 150 or 300 characters found between 901 and
+# 903; 80 cost 7 µs a block, 150 cost 11.  What it finds is looked at in full.
+GLANCE = 80
 CONFIRMED = 0.8
 
 
@@ -39,26 +40,21 @@ def _is_other(detection: Detection, language: str) -> bool:
     return detection.language not in (language, "und") and detection.language_confidence >= CONFIRMED
 
 
-def _glance(blocks: Blocks, number: int) -> bool:
-    from tasks.text.language import second_opinion
-
-    opinion = second_opinion.second(blocks.block(number)[:GLANCE])
-    return opinion.is_reliable and opinion.language not in (None, blocks.language)
-
-
 def label_blocks(documents: Sequence[Blocks]) -> list[dict[int, Detection]]:
     """For each document the detections of its blocks by number; empty where all of it is in one language.
 
     Only where a glance finds another language are blocks looked at in full, and only where that confirms it are all
     blocks of the document labelled.
     """
-    suspects = [
-        (position, number)
-        for position, blocks in enumerate(documents)
-        if len(blocks.spans) > 1
-        for number in blocks.long_enough()
-        if _glance(blocks, number)
-    ]
+    from tasks.text.language.second_opinion import second
+
+    suspects: list[tuple[int, int]] = []
+    for position, blocks in enumerate(documents):
+        for number in blocks.long_enough() if len(blocks.spans) > 1 else ():
+            start, end = blocks.spans[number]
+            opinion = second(blocks.text[start : min(end, start + GLANCE)])
+            if opinion.is_reliable and opinion.language not in (None, blocks.language):
+                suspects.append((position, number))
     looked_at = detect_many([documents[position].block(number) for position, number in suspects]) if suspects else []
     mixed = {
         position
