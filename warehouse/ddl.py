@@ -9,10 +9,10 @@ from importlib import resources
 
 import pyarrow as pa
 
-from warehouse.schema import TABLES, description, note, quoted
+from warehouse.schema import DERIVED, TABLES, description, note, quoted
 
 # In the order of creation: a view may stand on those before it.
-VIEWS = ("v_documents", "v_documents_monthly", "v_languages", "v_rejects_by_reason")
+VIEWS = ("segments", "v_documents", "v_documents_monthly", "v_languages", "v_rejects_by_reason")
 
 # One row that tells newsmill what a snapshot holds; not part of the public tables.
 ABOUT = """CREATE TABLE about (
@@ -48,6 +48,8 @@ def duckdb_type(kind: pa.DataType) -> str:
 
 def _column(field: pa.Field) -> str:
     words = [field.name, note(field, "duckdb_type") or duckdb_type(field.type)]
+    if compression := note(field, "compression"):
+        words.append(f"USING COMPRESSION {compression}")
     if not field.nullable:
         words.append("NOT NULL")
     if check := note(field, "check"):
@@ -60,9 +62,15 @@ def table_statements() -> list[str]:
     statements = [ABOUT]
     for name, table in TABLES.items():
         statements.append(f"CREATE TABLE {name} (\n    " + ",\n    ".join(map(_column, table)) + "\n)")
-        statements.append(f"COMMENT ON TABLE {name} IS {quoted(description(table))}")
-        statements.extend(f"COMMENT ON COLUMN {name}.{field.name} IS {quoted(description(field))}" for field in table)
+        statements.extend(_comments("TABLE", name, table))
     return statements
+
+
+def _comments(kind: str, name: str, table: pa.Schema) -> list[str]:
+    return [
+        f"COMMENT ON {kind} {name} IS {quoted(description(table))}",
+        *(f"COMMENT ON COLUMN {name}.{field.name} IS {quoted(description(field))}" for field in table),
+    ]
 
 
 def view_text(name: str) -> str:
@@ -86,6 +94,9 @@ def view_statements() -> list[str]:
     for name in VIEWS:
         header = view_header(name)
         statements.append(f"CREATE OR REPLACE VIEW {name} AS\n{view_text(name)}")
+        if name in DERIVED:
+            statements.extend(_comments("VIEW", name, DERIVED[name]))
+            continue
         statements.append(f"COMMENT ON VIEW {name} IS {quoted(header['question'] + ' One row is ' + header['grain'])}")
     return statements
 

@@ -9,7 +9,7 @@ holds for current are inserted, and those that a commit replaced are deleted in 
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,9 @@ from warehouse.errors import DamagedError
 from warehouse.layout import Home
 from warehouse.projection import LIVE, content_table, document_tables, reject_table, sighting_rejects, sighting_table
 from warehouse.records import Commit
-from warehouse.schema import TABLES
+from warehouse.schema import TABLES, quoted
+
+ROW_GROUP_ROWS = 16_384
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,16 +45,16 @@ def _insert(database: duckdb.DuckDBPyConnection, table: str, rows: pa.Table) -> 
     database.unregister("incoming")
 
 
-def _delete_spans(database: duckdb.DuckDBPyConnection, spans: list[dict[str, Any]]) -> None:
+def _delete_spans(database: duckdb.DuckDBPyConnection, spans: Sequence[Any]) -> None:
     retired = pa.Table.from_pylist(
-        [{key: span[key] for key in ("file_id", "first_ordinal", "last_ordinal")} for span in spans]
+        [{key: getattr(span, key) for key in ("file_id", "first_ordinal", "last_ordinal")} for span in spans]
     )
     database.register("retired", retired)
     database.execute("""
         CREATE OR REPLACE TEMP TABLE gone AS
         SELECT document_id FROM documents JOIN retired USING (file_id)
         WHERE ordinal BETWEEN first_ordinal AND last_ordinal""")
-    for table in ("segments", "paragraphs", "documents"):
+    for table in ("paragraphs", "documents"):
         database.execute(f"DELETE FROM {table} WHERE document_id IN (SELECT document_id FROM gone)")  # noqa: S608
     database.execute("""
         DELETE FROM rejects USING retired
@@ -62,10 +64,10 @@ def _delete_spans(database: duckdb.DuckDBPyConnection, spans: list[dict[str, Any
     database.unregister("retired")
 
 
-def _apply_sightings(database: duckdb.DuckDBPyConnection, commit: Commit, sightings: list[dict[str, Any]]) -> None:
-    revisits = [row for row in sightings if row["is_revisit"]]
+def _apply_sightings(database: duckdb.DuckDBPyConnection, commit: Commit, sightings: Sequence[Any]) -> None:
+    revisits = [row for row in sightings if row.is_revisit]
     if revisits:
-        seen = [{"root": r["location"], "uri": r["uri"], "file_id": r["file_id"]} for r in revisits]
+        seen = [{"root": r.location, "uri": r.uri, "file_id": r.file_id} for r in revisits]
         database.register("revisits", pa.Table.from_pylist(seen, schema=pa.schema(
             [("root", pa.string()), ("uri", pa.string()), ("file_id", pa.string())]
         )))  # fmt: skip
@@ -77,7 +79,7 @@ def _apply_sightings(database: duckdb.DuckDBPyConnection, commit: Commit, sighti
             DELETE FROM files USING revisits
             WHERE files.root = revisits.root AND files.uri = revisits.uri
               AND (files.file_id IS NULL OR files.file_id = revisits.file_id)""")
-    _insert(database, "files", sighting_table(commit, [s for s in sightings if s["status"] != ledger.GONE]))
+    _insert(database, "files", sighting_table(commit, [s for s in sightings if s.status != ledger.GONE]))
     _insert(database, "rejects", sighting_rejects(commit, sightings))
     if revisits:
         database.execute("""
@@ -110,21 +112,18 @@ def _apply(database: duckdb.DuckDBPyConnection, home: Home, book: ledger.Ledger,
     database.execute("BEGIN")
     if rows.retired:
         _delete_spans(database, rows.retired)
-    live: LIVE = {
-        (span["file_id"], span["first_ordinal"]): span["last_ordinal"]
-        for span in rows.spans
-        if span["retired_by"] is None
-    }
+    live = {(span.file_id, span.first_ordinal): span.last_ordinal for span in rows.spans if span.retired_by is None}
     if live:
+        counting: LIVE = live if len(live) < len(rows.spans) else None
         part = {part.kind: parts.read(home, part) for part in commit.parts}
-        for table, incoming in document_tables(part["documents"], part["files"], live).items():
+        for table, incoming in document_tables(part["documents"], part["files"], counting).items():
             _insert(database, table, incoming)
-        _insert(database, "rejects", reject_table(commit, part["files"], live))
+        _insert(database, "rejects", reject_table(commit, part["files"], counting))
     _apply_sightings(database, commit, rows.sightings)
     if rows.retired:
-        _refresh_files(database, ledger.contents(book, {span["file_id"] for span in (*rows.spans, *rows.retired)}))
+        _refresh_files(database, ledger.contents(book, {span.file_id for span in (*rows.spans, *rows.retired)}))
     counts = {
-        name: sum(span[name] for span in rows.spans)
+        name: sum(getattr(span, name) for span in rows.spans)
         for name in ("document_count", "paragraph_count", "segment_count", "reject_count")
     }
     load = {
@@ -180,8 +179,15 @@ def build(
     else:
         target.unlink()
     tables, views = ddl.table_statements(), ddl.view_statements()
-    database = duckdb.connect(str(target), config={"storage_compatibility_version": "v1.5.0"})
+    database = duckdb.connect()
     try:
+        # Nobody opens the file before it is checkpointed, closed and renamed: a log of it would be written for nothing.
+        # Small row groups, because the last one is written anew by every checkpoint, and threads share work by them.
+        database.execute(
+            f"ATTACH {quoted(str(target))} AS warehouse"
+            f" (STORAGE_VERSION 'v1.5.0', RECOVERY_MODE no_wal_writes, ROW_GROUP_SIZE {ROW_GROUP_ROWS})"
+        )
+        database.execute("USE warehouse")
         if base is None:
             for statement in tables:
                 database.execute(statement)

@@ -5,6 +5,7 @@ Belongs here: pure functions of Arrow tables; ids, offsets, counts and segment t
 """
 
 import hashlib
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -17,11 +18,13 @@ from warehouse.records import Commit, short_hash
 from warehouse.schema import TABLES
 from warehouse.vocabulary import FileStatus
 
-# (file_id, first ordinal) -> last ordinal of the spans that count.
-LIVE = dict[tuple[str, int], int]
+# (file_id, first ordinal) -> last ordinal of the spans that count; None where all of a part do.
+LIVE = dict[tuple[str, int], int] | None
+
+_FIRST = (FileStatus.INGESTED, FileStatus.REJECTED)
 
 
-def _is_live(live: LIVE, file_ids: pa.ChunkedArray, ordinals: pa.ChunkedArray) -> pa.Array:
+def _is_live(live: dict[tuple[str, int], int], file_ids: pa.ChunkedArray, ordinals: pa.ChunkedArray) -> pa.Array:
     ranges: dict[str, list[tuple[int, int]]] = {}
     for (file_id, first), last in live.items():
         ranges.setdefault(file_id, []).append((first, last))
@@ -53,16 +56,26 @@ def _numbers(lengths: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     return numbers
 
 
+def _character_counts(data: np.ndarray[Any, Any], cuts: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Characters between each two of the byte positions: n + 1 positions, n counts."""
+    # Bytes that continue a character are few in most texts.
+    continuing = np.flatnonzero(data.view(np.int8) < -64)
+    counts: np.ndarray[Any, Any] = np.diff(cuts) - np.diff(np.searchsorted(continuing, cuts))
+    return counts
+
+
 def _hashes(texts: pa.Array) -> pa.Array:
     return pa.array([hashlib.sha256(t.encode()).hexdigest()[:32] for t in texts.to_pylist()], pa.string())
 
 
 def document_tables(documents: pa.Table, files: pa.Table, live: LIVE) -> dict[str, pa.Table]:
-    """The rows of ``documents``, ``paragraphs`` and ``segments`` that one batch adds.
+    """The rows of ``documents`` and ``paragraphs`` that one batch adds.
 
     Raises ``DamagedError`` where the spans of a part do not add up to its texts.
     """
-    documents = documents.filter(_is_live(live, documents["file_id"], documents["ordinal"])).combine_chunks()
+    if live is not None:
+        documents = documents.filter(_is_live(live, documents["file_id"], documents["ordinal"]))
+    documents = documents.combine_chunks()
     if documents.num_rows == 0:
         return {}
     column = {name: documents[name].combine_chunks() for name in documents.schema.names}
@@ -85,19 +98,15 @@ def document_tables(documents: pa.Table, files: pa.Table, live: LIVE) -> dict[st
         and held.all()
     ):
         raise DamagedError("a part's segments do not add up to its texts; restore it from a backup and rebuild")
-    characters = np.concatenate([[0], np.cumsum((data & 0xC0) != 0x80, dtype=np.int64)])
+    characters = _starts(_character_counts(data, cuts))
     document_of_segment = np.repeat(np.arange(len(text)), segment_counts)
-    base = characters[offsets[:-1]][document_of_segment]
-    starts, ends = characters[cuts[:-1:2]] - base, characters[cuts[1::2]] - base
-    both = pa.StringArray.from_buffers(len(pieces), pa.py_buffer(cuts.astype(np.int32)), text.buffers()[2])
-    segment_texts = both.take(pa.array(np.arange(0, len(pieces), 2)))
-
+    bounds = characters[::2][_starts(segment_counts)]
+    base = bounds[:-1][document_of_segment]
+    starts, ends = characters[:-1:2] - base, characters[1::2] - base
     paragraph_of_segment = np.repeat(np.arange(len(held)), held)
     paragraph_no = _numbers(paragraph_counts)
     nested = column["paragraphs"].flatten()
     document_of_paragraph = np.repeat(np.arange(len(text)), paragraph_counts)
-    segment_no = _numbers(segment_counts)
-    segment_ids = ids.take(pa.array(document_of_segment))
 
     identity = dict(zip(files["file_id"].to_pylist(), zip(files["uri"].to_pylist(), files["source"].to_pylist(),
                                                           strict=True), strict=True))  # fmt: skip
@@ -107,9 +116,19 @@ def document_tables(documents: pa.Table, files: pa.Table, live: LIVE) -> dict[st
         "uri": pa.array([uri for uri, _ in found]),
         "source": pa.array([source for _, source in found]),
         "text_id": _hashes(text),
-        "char_count": pa.array(np.diff(characters[offsets])),
+        "char_count": pa.array(np.diff(bounds)),
         "paragraph_count": pa.array(paragraph_counts),
         "segment_count": pa.array(segment_counts),
+        "segment_places": _places(
+            segment_counts,
+            paragraph_no=paragraph_no[paragraph_of_segment],
+            kind=nested.field("kind").take(pa.array(paragraph_of_segment)),
+            byte_start=cuts[:-1:2] - offsets[:-1][document_of_segment],
+            byte_count=sizes,
+            separator_count=pieces[1::2],
+            char_start=starts,
+            char_count=ends - starts,
+        ),
     }
     rows = {
         "documents": {**column, **derived},
@@ -120,24 +139,17 @@ def document_tables(documents: pa.Table, files: pa.Table, live: LIVE) -> dict[st
             "char_start": pa.array(starts[first[:-1]]),
             "char_end": pa.array(ends[first[1:] - 1]),
         },
-        "segments": {
-            "segment_id": pa.array(
-                [f"{d}-{n:05d}" for d, n in zip(segment_ids.to_pylist(), segment_no.tolist(), strict=True)]
-            ),
-            "document_id": segment_ids,
-            "paragraph_no": pa.array(paragraph_no[paragraph_of_segment]),
-            "segment_no": pa.array(segment_no),
-            "kind": nested.field("kind").take(pa.array(paragraph_of_segment)),
-            "text": segment_texts,
-            "separator": both.take(pa.array(np.arange(1, len(pieces), 2))),
-            "char_start": pa.array(starts),
-            "char_end": pa.array(ends),
-            "text_id": _hashes(segment_texts),
-            "language": column["language"].take(pa.array(document_of_segment)),
-            "published_on": column["published_on"].take(pa.array(document_of_segment)),
-        },
     }
     return {name: _typed(name, columns) for name, columns in rows.items()}
+
+
+def _places(counts: np.ndarray[Any, Any], **columns: np.ndarray[Any, Any] | pa.Array) -> pa.Array:
+    kind = TABLES["documents"].field("segment_places").type
+    fields = list(kind.value_type)
+    structs = pa.StructArray.from_arrays(
+        [pa.array(columns[field.name]).cast(field.type) for field in fields], fields=fields
+    )
+    return pa.ListArray.from_arrays(pa.array(_starts(counts).astype(np.int32)), structs).cast(kind)
 
 
 def _typed(table: str, columns: dict[str, pa.Array]) -> pa.Table:
@@ -147,8 +159,11 @@ def _typed(table: str, columns: dict[str, pa.Array]) -> pa.Table:
 
 def reject_table(commit: Commit, files: pa.Table, live: LIVE) -> pa.Table:
     """The rows of ``rejects`` that reading the files of one batch gave."""
-    keys = zip(files["file_id"].to_pylist(), files["first_ordinal"].to_pylist(), strict=True)
-    kept = files.filter(pa.array([key in live for key in keys], pa.bool_()))
+    kept = files
+    if live is not None:
+        keys = zip(files["file_id"].to_pylist(), files["first_ordinal"].to_pylist(), strict=True)
+        kept = files.filter(pa.array([key in live for key in keys], pa.bool_()))
+    kept = kept.filter(pc.field("reject_count") > 0)
     rows = [
         {
             **reject,
@@ -164,36 +179,35 @@ def reject_table(commit: Commit, files: pa.Table, live: LIVE) -> pa.Table:
     return pa.Table.from_pylist(rows, schema=TABLES["rejects"])
 
 
-def sighting_table(commit: Commit, sightings: list[dict[str, Any]]) -> pa.Table:
+def sighting_table(commit: Commit, sightings: Sequence[Any]) -> pa.Table:
     """The rows of ``files`` that one commit adds, out of the ledger's sightings."""
-    rows = []
-    for sighting in sightings:
-        documents, rejects = int(sighting["document_count"] or 0), int(sighting["reject_count"] or 0)
-        is_first = sighting["status"] in (FileStatus.INGESTED, FileStatus.REJECTED)
-        status = sighting["status"]
-        if is_first and sighting["file_id"] is not None:
-            status = FileStatus.INGESTED if documents else FileStatus.REJECTED
-        rows.append(
-            {
-                "file_id": sighting["file_id"],
-                "root": sighting["location"],
-                "uri": sighting["uri"],
-                "source": sighting["source"],
-                "size_bytes": sighting["size_bytes"],
-                "modified_at": sighting["modified_ns"] // 1000,
-                "seen_at": commit.committed_at,
-                "status": status,
-                "reason": sighting["reason"],
-                "encoding": sighting["encoding"],
-                "encoding_confidence": sighting["encoding_confidence"],
-                "document_count": documents if is_first else 0,
-                "reject_count": rejects if is_first else 0,
-                "is_current": sighting["file_id"] is not None,
-                "sighting_no": sighting["sighting_no"],
-                "run_id": commit.run_id,
-            }
-        )
-    return pa.Table.from_pylist(rows, schema=TABLES["files"])
+    count = len(sightings)
+    # The row that its content's documents and rejects are counted in: not a duplicate.
+    counted = [s.file_id is not None and s.status in _FIRST for s in sightings]
+    documents = [int(s.document_count or 0) if own else 0 for s, own in zip(sightings, counted, strict=True)]
+    columns = {
+        "file_id": [s.file_id for s in sightings],
+        "root": [s.location for s in sightings],
+        "uri": [s.uri for s in sightings],
+        "source": [s.source for s in sightings],
+        "size_bytes": [s.size_bytes for s in sightings],
+        "modified_at": [s.modified_ns // 1000 for s in sightings],
+        "seen_at": [commit.committed_at] * count,
+        "status": [
+            (FileStatus.INGESTED if held else FileStatus.REJECTED) if own else s.status
+            for s, own, held in zip(sightings, counted, documents, strict=True)
+        ],
+        "reason": [s.reason for s in sightings],
+        "encoding": [s.encoding for s in sightings],
+        "encoding_confidence": [s.encoding_confidence for s in sightings],
+        "document_count": documents,
+        "reject_count": [int(s.reject_count or 0) if own else 0 for s, own in zip(sightings, counted, strict=True)],
+        "is_current": [s.file_id is not None for s in sightings],
+        "sighting_no": [s.sighting_no for s in sightings],
+        "run_id": [commit.run_id] * count,
+    }
+    schema = TABLES["files"]
+    return pa.table([pa.array(columns[field.name], field.type) for field in schema], schema=schema)
 
 
 def content_table(contents: list[dict[str, Any]]) -> pa.Table:
@@ -204,22 +218,22 @@ def content_table(contents: list[dict[str, Any]]) -> pa.Table:
     return pa.Table.from_pylist(rows, schema=schema)
 
 
-def sighting_rejects(commit: Commit, sightings: list[dict[str, Any]]) -> pa.Table:
+def sighting_rejects(commit: Commit, sightings: Sequence[Any]) -> pa.Table:
     """The rows of ``rejects`` for paths that were refused unread."""
     rows = [
         {
-            "reject_id": short_hash(f"{sighting['location']}\n{sighting['uri']}"),
-            "uri": sighting["uri"],
+            "reject_id": short_hash(f"{sighting.location}\n{sighting.uri}"),
+            "uri": sighting.uri,
             "file_id": None,
             "ordinal": None,
-            "stage": sighting["stage"],
-            "reason": sighting["reason"],
-            "detail": sighting["detail"] or "",
+            "stage": sighting.stage,
+            "reason": sighting.reason,
+            "detail": sighting.detail or "",
             "preview": None,
             "run_id": commit.run_id,
             "rejected_at": commit.committed_at,
         }
         for sighting in sightings
-        if sighting["file_id"] is None and sighting["status"] == FileStatus.REJECTED
+        if sighting.file_id is None and sighting.status == FileStatus.REJECTED
     ]
     return pa.Table.from_pylist(rows, schema=TABLES["rejects"])

@@ -41,11 +41,12 @@ def column(
     check: str | None = None,
     words: Iterable[StrEnum] | None = None,
     duckdb_type: str | None = None,
+    compression: str | None = None,
 ) -> pa.Field:
     """One described column; ``words`` makes the CHECK of a closed set, ``check`` any other."""
     if words is not None:
         check = f"{name} IN ({', '.join(repr(str(word)) for word in words)})"
-    extra = {"description": description, "check": check, "duckdb_type": duckdb_type}
+    extra = {"description": description, "check": check, "duckdb_type": duckdb_type, "compression": compression}
     return pa.field(name, kind, nullable=nullable, metadata={k: v for k, v in extra.items() if v is not None})
 
 
@@ -107,6 +108,20 @@ FILES = _table(
     RUN_ID,
 )
 
+SEGMENT_PLACES = pa.list_(
+    pa.struct(
+        [
+            column("paragraph_no", SMALL, "paragraph that holds the segment"),
+            column("kind", TEXT, "kind of its paragraph"),
+            column("byte_start", SMALL, "first byte in the document's text, from 0"),
+            column("byte_count", SMALL, "length in UTF-8 bytes"),
+            column("separator_count", SMALL, "length in UTF-8 bytes of what follows it before the next segment"),
+            column("char_start", SMALL, "first character in the document's text, from 0"),
+            column("char_count", SMALL, "length in characters"),
+        ]
+    )
+)
+
 DOCUMENTS = _table(
     "One row is one document: a record's normalised text with its metadata.",
     DOCUMENT_ID,
@@ -134,7 +149,8 @@ DOCUMENTS = _table(
     _share("detector_probability", "langdetect's probability of that label", nullable=True),
     column("second_language", TEXT, "language that the second opinion says", nullable=True),
     column("script", TEXT, "ISO 15924 code of the dominant script", nullable=True),
-    column("text", TEXT, "normalised text: the concatenation of its segments and separators"),
+    # The largest column by far: DuckDB's own choice for it is four times as large (docs/decisions/0006).
+    column("text", TEXT, "normalised text: the concatenation of its segments and separators", compression="zstd"),
     TEXT_ID,
     _count("char_count", "length of the text in characters"),
     _count("word_count", "words: runs of letters and digits; each Han or Kana character counts as one"),
@@ -149,6 +165,7 @@ DOCUMENTS = _table(
     column("source_metadata", TEXT, "what the source said and no column holds, as JSON", duckdb_type="JSON"),
     column("pipeline_version", TEXT, "version of the code, libraries and tables that made the row"),
     BATCH_ID,
+    column("segment_places", SEGMENT_PLACES, "where each segment stands in the text; the view segments cuts them out"),
 )
 
 PARAGRAPHS = _table(
@@ -227,11 +244,14 @@ TABLES: dict[str, pa.Schema] = {
     "files": FILES,
     "documents": DOCUMENTS,
     "paragraphs": PARAGRAPHS,
-    "segments": SEGMENTS,
     "rejects": REJECTS,
     "runs": RUNS,
     "loads": LOADS,
 }
+
+
+# Tables of which DuckDB stores no rows: views over others, with the same promises about their columns.
+DERIVED: dict[str, pa.Schema] = {"segments": SEGMENTS}
 
 
 def _described(kind: pa.Schema, *names: str) -> list[pa.Field]:
@@ -257,7 +277,9 @@ SEGMENT_SPANS = pa.list_(
     )
 )
 
-_DERIVED = ("document_id", "source", "uri", "text_id", "char_count", "paragraph_count", "segment_count")
+_DERIVED = (
+    "document_id", "source", "uri", "text_id", "char_count", "paragraph_count", "segment_count", "segment_places",
+)  # fmt: skip
 
 DOCUMENTS_PART = _table(
     "One row is one document; paragraphs and segment spans are nested, the text is stored once.",

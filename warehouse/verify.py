@@ -23,12 +23,11 @@ from warehouse.schema import TABLES
 PER_BATCH = {
     "documents": "SELECT batch_id, count(*) FROM documents GROUP BY batch_id",
     "paragraphs": "SELECT batch_id, count(*) FROM paragraphs JOIN documents USING (document_id) GROUP BY batch_id",
-    "segments": "SELECT batch_id, count(*) FROM segments JOIN documents USING (document_id) GROUP BY batch_id",
+    "segments": "SELECT batch_id, CAST(sum(len(segment_places)) AS BIGINT) FROM documents GROUP BY batch_id",
 }
 UNIQUE = {
     "documents": "document_id",
     "paragraphs": "document_id, paragraph_no",
-    "segments": "segment_id",
     "rejects": "reject_id",
     "files": "root, uri, file_id",
     "loads": "commit_no",
@@ -37,10 +36,15 @@ UNIQUE = {
 # Each returns what does not hold: the number of rows, with the words in front of it.
 INVARIANTS = {
     "documents whose text is not the concatenation of its segments": """
-        SELECT count(*) FROM documents LEFT JOIN (
-            SELECT document_id, string_agg(text || separator, '' ORDER BY segment_no) AS joined
-            FROM segments GROUP BY document_id
-        ) USING (document_id) WHERE text IS DISTINCT FROM joined""",
+        SELECT count(*) FROM documents WHERE segment_count <> len(segment_places) OR strlen(text) <> coalesce(
+            list_sum(list_transform(segment_places, lambda place: place.byte_count + place.separator_count)), 0
+        ) OR len(list_filter(
+            range(1, segment_count),
+            lambda n: segment_places[n].byte_start + segment_places[n].byte_count + segment_places[n].separator_count
+                <> segment_places[n + 1].byte_start
+        )) > 0 OR segment_places[1].byte_start <> 0""",
+    "documents whose text is not that of their text_id": """
+        SELECT count(*) FROM documents WHERE text_id <> left(sha256(text), 32)""",
     "uris with more than one current content": """
         SELECT count(*) FROM (
             SELECT root, uri FROM files WHERE is_current GROUP BY ALL HAVING count(*) > 1)""",

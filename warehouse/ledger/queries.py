@@ -205,15 +205,15 @@ def commits_above(ledger: Ledger, commit_no: int) -> list[Commit]:
 
 @dataclass(frozen=True, slots=True)
 class LoadRows:
-    """What applying one commit needs of the ledger besides its parts; rows are plain mappings.
+    """What applying one commit needs of the ledger besides its parts; rows have the names of the tables' columns.
 
     ``spans`` are those of the commit, with ``retired_by``; ``retired`` the older spans that it replaced;
     ``sightings`` carry the root's location and the counts of the content as they are now.
     """
 
-    spans: list[dict[str, Any]]
-    retired: list[dict[str, Any]]
-    sightings: list[dict[str, Any]]
+    spans: Sequence[sa.Row[Any]]
+    retired: Sequence[sa.Row[Any]]
+    sightings: Sequence[sa.Row[Any]]
 
 
 def contents(ledger: Ledger, file_ids: Iterable[str]) -> list[dict[str, Any]]:
@@ -239,7 +239,7 @@ def load_rows(ledger: Ledger, commit_no: int) -> LoadRows:
     )  # fmt: skip
     with ledger.reading() as connection:
         return LoadRows(
-            list(map(dict, connection.execute(sa.select(SPANS).where(SPANS.c.commit_no == commit_no)).mappings())),
-            list(map(dict, connection.execute(sa.select(SPANS).where(SPANS.c.retired_by == commit_no)).mappings())),
-            list(map(dict, connection.execute(sightings).mappings())),
+            connection.execute(sa.select(SPANS).where(SPANS.c.commit_no == commit_no)).all(),
+            connection.execute(sa.select(SPANS).where(SPANS.c.retired_by == commit_no)).all(),
+            connection.execute(sightings).all(),
         )

@@ -75,10 +75,12 @@ def restamp(ledger: Ledger, files: Iterable[RawFile]) -> None:
 def follow_cuts(connection: sa.Connection, spans: Iterable[Span]) -> None:
     """Let a big file wait again while it is cut anew, and settle it with its last cut: a restart goes on there."""
     for span in spans:
+        if span.is_last and not span.first_ordinal:
+            continue
         here = STAMPS.c.file_id == span.file_id
         if not span.is_last:
             connection.execute(STAMPS.update().where(here, STAMPS.c.state == "settled").values(state="pending"))
-        elif span.first_ordinal:
+        else:
             sighted = sa.exists().where(
                 SIGHTINGS.c.root_id == STAMPS.c.root_id,
                 SIGHTINGS.c.uri == STAMPS.c.uri,
