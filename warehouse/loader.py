@@ -179,7 +179,8 @@ def build(
     else:
         target.unlink()
     tables, views = ddl.table_statements(), ddl.view_statements()
-    database = duckdb.connect()
+    # What does not fit into memory goes beside the file, not into the folder that the command was given in.
+    database = duckdb.connect(config={"temp_directory": f"{target}.tmp"})
     try:
         # Nobody opens the file before it is checkpointed, closed and renamed: a log of it would be written for nothing.
         # Small row groups, because the last one is written anew by every checkpoint, and threads share work by them.

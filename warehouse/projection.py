@@ -1,6 +1,6 @@
 """From the rows of a part to the rows of the public tables: what a part leaves out is derived here.
 
-Belongs here: pure functions of Arrow tables; ids, offsets, counts and segment texts.  Does not belong here: DuckDB
+Belongs here: pure functions of Arrow tables; ids, offsets, counts and places.  Does not belong here: DuckDB
 (``loader``) or files (``parts``).
 """
 
@@ -56,10 +56,16 @@ def _numbers(lengths: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     return numbers
 
 
+def _continues(data: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Whether a byte of UTF-8 is not the first of its character."""
+    continues: np.ndarray[Any, Any] = data.view(np.int8) < -64
+    return continues
+
+
 def _character_counts(data: np.ndarray[Any, Any], cuts: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     """Characters between each two of the byte positions: n + 1 positions, n counts."""
     # Bytes that continue a character are few in most texts.
-    continuing = np.flatnonzero(data.view(np.int8) < -64)
+    continuing = np.flatnonzero(_continues(data))
     counts: np.ndarray[Any, Any] = np.diff(cuts) - np.diff(np.searchsorted(continuing, cuts))
     return counts
 
@@ -93,7 +99,9 @@ def document_tables(documents: pa.Table, files: pa.Table, live: LIVE) -> dict[st
     held = _flat(column["paragraphs"], "segment_count")
     first = _starts(held)
     if not (
-        np.array_equal(cuts[::2][_starts(segment_counts)], offsets)
+        (pieces >= 0).all()
+        and np.array_equal(cuts[::2][_starts(segment_counts)], offsets)
+        and not _continues(data[cuts[cuts < len(data)]]).any()
         and np.array_equal(first[_starts(paragraph_counts)], _starts(segment_counts))
         and held.all()
     ):

@@ -8,6 +8,7 @@ import contextlib
 import itertools
 import os
 import re
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -146,4 +147,7 @@ def sweep(home: Home) -> None:
     """Remove what killed builds left; under the loader lock only."""
     leftovers = (home.versions.glob(f"{TEMPORARY}*"), home.path.glob(f"{TEMPORARY}*-{home.warehouse.name}"))
     for path in itertools.chain(*leftovers):
-        path.unlink(missing_ok=True)
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)  # what did not fit into a build's memory
+        else:
+            path.unlink(missing_ok=True)

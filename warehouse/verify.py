@@ -41,7 +41,7 @@ INVARIANTS = {
         ) OR len(list_filter(
             range(1, segment_count),
             lambda n: segment_places[n].byte_start + segment_places[n].byte_count + segment_places[n].separator_count
-                <> segment_places[n + 1].byte_start
+                IS DISTINCT FROM segment_places[n + 1].byte_start
         )) > 0 OR segment_places[1].byte_start <> 0""",
     "documents whose text is not that of their text_id": """
         SELECT count(*) FROM documents WHERE text_id <> left(sha256(text), 32)""",

@@ -226,7 +226,9 @@ def left_behind(home: Path, acks: Path) -> list[str]:
                 (held,) = database.execute("SELECT max(commit_no) FROM loads").fetchone()
                 (odd,) = database.execute(
                     "SELECT count(*) FROM documents WHERE segment_count <> "
-                    "(SELECT count(*) FROM segments WHERE segments.document_id = documents.document_id)"
+                    "(SELECT count(*) FROM segments WHERE segments.document_id = documents.document_id) "
+                    "OR paragraph_count <> "
+                    "(SELECT count(*) FROM paragraphs WHERE paragraphs.document_id = documents.document_id)"
                 ).fetchone()
             if held > len(commits) or odd:
                 problems.append(f"the snapshot holds commit {held} of {len(commits)}, {odd} documents are torn")

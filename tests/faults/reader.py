@@ -9,18 +9,20 @@ import sys
 
 import duckdb
 
-# Every document brings its segments in the same transaction: any answer in which these differ is a torn one.
+# Every document brings its paragraphs in the same transaction: any answer in which these differ is a torn one.
 INVARIANT = """
     SELECT (SELECT count(*) FROM documents), (SELECT coalesce(sum(segment_count), 0) FROM documents),
            (SELECT count(*) FROM segments), (SELECT count(DISTINCT document_id) FROM segments),
+           (SELECT coalesce(sum(paragraph_count), 0) FROM documents), (SELECT count(*) FROM paragraphs),
            (SELECT max(commit_no) FROM loads), (SELECT count(*) FROM loads)"""
 
 
 def look(connection: duckdb.DuckDBPyConnection) -> list[int]:
     """One consistent answer, or an error."""
-    documents, said, segments, with_segments, last, loads = connection.execute(INVARIANT).fetchone()
-    if said != segments or documents != with_segments or last != loads:
-        raise AssertionError(f"torn: {documents} {said} {segments} {with_segments} {last} {loads}")
+    answer = connection.execute(INVARIANT).fetchone()
+    documents, said, segments, with_segments, blocks, paragraphs, last, loads = answer
+    if said != segments or documents != with_segments or blocks != paragraphs or last != loads:
+        raise AssertionError(f"torn: {answer}")
     return [int(documents), int(segments), int(last)]
 
 

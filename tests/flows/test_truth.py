@@ -206,7 +206,12 @@ def test_rows_missing_in_a_snapshot_are_found(copied: Any, table: str) -> None:
     newest = copied.newest()
     newest.chmod(0o644)
     with duckdb.connect(str(newest)) as connection:
-        connection.execute(f"DELETE FROM {table} WHERE rowid IN (SELECT max(rowid) FROM {table})")
+        newest_row = f"WHERE rowid IN (SELECT max(rowid) FROM {'documents' if table == 'segments' else table})"
+        if table == "segments":
+            # A segment is a place in its document; its row is gone with it.
+            connection.execute(f"UPDATE documents SET segment_places = segment_places[:-2] {newest_row}")
+        else:
+            connection.execute(f"DELETE FROM {table} {newest_row}")
     newest.chmod(0o444)
     assert lines(copied.cli("verify", "--format", "json")), f"rows in DuckDB = rows in the named parts, for {table}"
 

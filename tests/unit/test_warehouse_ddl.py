@@ -1,5 +1,6 @@
 """The tables as DuckDB has them: described, checked, and known again by their fingerprint."""
 
+import hashlib
 from collections.abc import Iterator
 from datetime import date, datetime
 from typing import Any
@@ -9,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from warehouse import ddl, schema
-from warehouse.schema import PARTS, TABLES, description, note
+from warehouse.schema import DERIVED, PARTS, TABLES, description, note
 from warehouse.vocabulary import (
     CommitKind,
     DecidedBy,
@@ -53,16 +54,14 @@ ROWS: dict[str, dict[str, Any]] = {
         "second_language": "de", "script": "Latn", "text": "Text.", "text_id": HASH[:32], "char_count": 5,
         "word_count": 1, "paragraph_count": 1, "segment_count": 1, "repairs": [{"step": "blanks", "count": 1}],
         "flags": ["multilingual"], "source_metadata": "{}", "pipeline_version": "1-a", "batch_id": HASH[:32],
+        "segment_places": [
+            {"paragraph_no": 0, "kind": "body", "byte_start": 0, "byte_count": 5, "separator_count": 0,
+             "char_start": 0, "char_count": 5},
+        ],
     },
     "paragraphs": {
         "document_id": HASH[:32], "paragraph_no": 0, "kind": "body", "credit": None, "language": None,
         "language_confidence": None, "char_start": 0, "char_end": 5,
-    },
-    "segments": {
-        "segment_id": HASH[:32] + "-00000", "document_id": HASH[:32], "paragraph_no": 0, "segment_no": 0,
-        "kind": "body",
-        "text": "Text.", "separator": "", "char_start": 0, "char_end": 5, "text_id": HASH[:32], "language": "de",
-        "published_on": date(2019, 4, 1),
     },
     "rejects": {
         "reject_id": HASH[:32], "uri": "a.txt", "file_id": HASH, "ordinal": 0, "stage": "decode", "reason": "binary",
@@ -79,6 +78,15 @@ ROWS: dict[str, dict[str, Any]] = {
         "segment_count": 1, "reject_count": 0,
     },
 }  # fmt: skip
+# What the views that stand for tables make of those rows.
+SEEN: dict[str, dict[str, Any]] = {
+    "segments": {
+        "segment_id": HASH[:32] + "-00000", "document_id": HASH[:32], "paragraph_no": 0, "segment_no": 0,
+        "kind": "body", "text": "Text.", "separator": "", "char_start": 0, "char_end": 5,
+        "text_id": hashlib.sha256(b"Text.").hexdigest()[:32], "language": "de", "published_on": date(2019, 4, 1),
+    },
+}  # fmt: skip
+PUBLIC = {**TABLES, **DERIVED}
 
 
 def insert(connection: duckdb.DuckDBPyConnection, table: str, **changes: Any) -> None:
@@ -95,25 +103,47 @@ def insert(connection: duckdb.DuckDBPyConnection, table: str, **changes: Any) ->
 
 def test_the_public_tables_are_those_of_the_design(database: duckdb.DuckDBPyConnection) -> None:
     found = database.execute("SELECT table_name FROM duckdb_tables()").fetchall()
-    assert {name for (name,) in found} == {
-        "files", "documents", "paragraphs", "segments", "rejects", "runs", "loads", "about",
-    }  # fmt: skip
+    assert {name for (name,) in found} == {"files", "documents", "paragraphs", "rejects", "runs", "loads", "about"}
+    found = database.execute("SELECT view_name FROM duckdb_views() WHERE NOT internal").fetchall()
+    assert {name for (name,) in found} >= set(DERIVED) == {"segments"}
 
 
 def test_every_table_and_column_is_described(database: duckdb.DuckDBPyConnection) -> None:
-    tables = database.execute("SELECT table_name, comment FROM duckdb_tables() WHERE table_name <> 'about'").fetchall()
-    assert [name for name, comment in tables if not comment] == []
+    tables = database.execute("""
+        SELECT table_name, comment FROM duckdb_tables() WHERE table_name <> 'about'
+        UNION ALL SELECT view_name, comment FROM duckdb_views() WHERE NOT internal AND NOT starts_with(view_name, 'v_')
+    """).fetchall()
+    assert dict(tables) == {name: description(table) for name, table in PUBLIC.items()}
+    assert all(comment for _, comment in tables)
     columns = database.execute(
         "SELECT table_name, column_name, comment FROM duckdb_columns() WHERE table_name IN (SELECT unnest($tables))",
-        {"tables": list(TABLES)},
+        {"tables": list(PUBLIC)},
     ).fetchall()
-    assert len(columns) == sum(len(table) for table in TABLES.values())
+    assert len(columns) == sum(len(table) for table in PUBLIC.values())
     for table, column, comment in columns:
-        assert comment == description(TABLES[table].field(column)) != "", f"{table}.{column}"
+        assert comment == description(PUBLIC[table].field(column)) != "", f"{table}.{column}"
+
+
+@pytest.mark.parametrize("table", PUBLIC)
+def test_columns_have_the_types_and_the_order_of_the_schema(database: duckdb.DuckDBPyConnection, table: str) -> None:
+    found = database.execute(
+        "SELECT column_name, data_type FROM duckdb_columns() WHERE table_name = ? ORDER BY column_index", [table]
+    ).fetchall()
+    wanted = [(field.name, note(field, "duckdb_type") or ddl.duckdb_type(field.type)) for field in PUBLIC[table]]
+    # DuckDB quotes the names of fields that are words of SQL elsewhere.
+    assert [(name, kind.replace('"', "")) for name, kind in found] == wanted
+
+
+def test_a_view_that_is_replaced_keeps_its_comments() -> None:
+    with duckdb.connect() as connection:
+        for statement in (*ddl.table_statements(), *ddl.view_statements(), *ddl.view_statements()):
+            connection.execute(statement)
+        test_every_table_and_column_is_described(connection)
+        test_every_view_is_there_with_a_comment(connection)
 
 
 def test_a_description_is_one_line(database: duckdb.DuckDBPyConnection) -> None:
-    for table in (*TABLES.values(), *PARTS.values()):
+    for table in (*PUBLIC.values(), *PARTS.values()):
         for item in (table, *table):
             assert description(item)
             assert "\n" not in description(item)
@@ -124,7 +154,8 @@ def test_every_view_is_there_with_a_comment(database: duckdb.DuckDBPyConnection)
     assert set(found) == set(ddl.VIEWS) >= {"v_documents", "v_documents_monthly", "v_languages", "v_rejects_by_reason"}
     for name, comment in found.items():
         header = ddl.view_header(name)
-        assert comment == f"{header['question']} One row is {header['grain']}"
+        said = description(DERIVED[name]) if name in DERIVED else f"{header['question']} One row is {header['grain']}"
+        assert comment == said
 
 
 @pytest.mark.parametrize("name", ddl.VIEWS)
@@ -158,6 +189,11 @@ def test_a_good_row_passes(clean: duckdb.DuckDBPyConnection, table: str) -> None
     insert(clean, table, **optional)
 
 
+def test_a_good_row_is_seen_through_the_view(clean: duckdb.DuckDBPyConnection) -> None:
+    insert(clean, "documents")
+    assert clean.execute("FROM segments").to_arrow_table().to_pylist() == [SEEN["segments"]]
+
+
 BAD = [
     ("files", "file_id", "abc"),
     ("files", "size_bytes", -1),
@@ -180,9 +216,8 @@ BAD = [
     ("documents", "batch_id", ""),
     ("paragraphs", "kind", "footnote"),
     ("paragraphs", "char_end", -1),
-    ("segments", "kind", "footnote"),
-    ("segments", "char_end", -1),
-    ("segments", "language", None),
+    ("documents", "segment_places", None),
+    ("documents", "language", None),
     ("rejects", "stage", "publish"),
     ("rejects", "reject_id", "x"),
     ("runs", "status", "done"),
@@ -204,7 +239,7 @@ def test_a_bad_value_is_refused(clean: duckdb.DuckDBPyConnection, table: str, co
     [
         ("files", "status", FileStatus), ("documents", "published_precision", Precision),
         ("documents", "published_source", PublishedSource), ("documents", "language_decided_by", DecidedBy),
-        ("paragraphs", "kind", ParagraphKind), ("segments", "kind", ParagraphKind), ("rejects", "stage", Stage),
+        ("paragraphs", "kind", ParagraphKind), ("rejects", "stage", Stage),
         ("runs", "status", RunStatus), ("loads", "kind", CommitKind),
     ],
 )  # fmt: skip
@@ -242,23 +277,31 @@ class TestFingerprint:
                 *fields[1:],
             ],
             lambda fields: [fields[0].with_metadata({**fields[0].metadata, b"check": b"true"}), *fields[1:]],
+            lambda fields: [fields[0].with_metadata({**fields[0].metadata, b"compression": b"zstd"}), *fields[1:]],
         ],
-        ids=["added", "removed", "order", "renamed", "type", "nullable", "description", "check"],
+        ids=["added", "removed", "order", "renamed", "type", "nullable", "description", "check", "compression"],
     )
     def test_it_changes_with_a_column(self, monkeypatch: pytest.MonkeyPatch, change: Any) -> None:
         before = ddl.fingerprint(ddl.table_statements())
-        table = TABLES["segments"]
-        monkeypatch.setitem(TABLES, "segments", pa.schema(change(list(table)), metadata=table.metadata))
+        table = TABLES["paragraphs"]
+        monkeypatch.setitem(TABLES, "paragraphs", pa.schema(change(list(table)), metadata=table.metadata))
         assert ddl.fingerprint(ddl.table_statements()) != before
 
     def test_it_changes_with_a_table(self, monkeypatch: pytest.MonkeyPatch) -> None:
         before = ddl.fingerprint(ddl.table_statements())
-        monkeypatch.delitem(TABLES, "segments")
+        monkeypatch.delitem(TABLES, "paragraphs")
         assert ddl.fingerprint(ddl.table_statements()) != before
 
     def test_it_changes_with_a_view(self, monkeypatch: pytest.MonkeyPatch) -> None:
         before = ddl.fingerprint(ddl.view_statements())
         monkeypatch.setattr(ddl, "VIEWS", ddl.VIEWS[:-1])
+        assert ddl.fingerprint(ddl.view_statements()) != before
+
+    def test_it_changes_with_the_description_of_a_views_column(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        before = ddl.fingerprint(ddl.view_statements())
+        first, *others = DERIVED["segments"]
+        first = first.with_metadata({b"description": b"other words"})
+        monkeypatch.setitem(DERIVED, "segments", pa.schema([first, *others], metadata=DERIVED["segments"].metadata))
         assert ddl.fingerprint(ddl.view_statements()) != before
 
 
@@ -267,7 +310,7 @@ def test_a_quoted_text_comes_back(database: duckdb.DuckDBPyConnection, text: str
     assert database.execute(f"SELECT {ddl.quoted(text)}").fetchone() == (text,)
 
 
-@pytest.mark.parametrize("table", [*TABLES.values(), *PARTS.values()])
+@pytest.mark.parametrize("table", [*PUBLIC.values(), *PARTS.values()])
 def test_every_column_has_a_type_in_duckdb(table: pa.Schema) -> None:
     for field in table:
         spelt = note(field, "duckdb_type") or ddl.duckdb_type(field.type)
@@ -287,5 +330,5 @@ def test_a_part_shares_its_columns_with_its_table() -> None:
 def test_the_dictionary_knows_every_column_of_the_schema_module() -> None:
     """A table that is declared but not listed would have neither DDL nor description."""
     declared = [value for value in vars(schema).values() if isinstance(value, pa.Schema)]
-    listed = [*TABLES.values(), *PARTS.values()]
+    listed = [*PUBLIC.values(), *PARTS.values()]
     assert [table for table in declared if not any(table is one for one in listed)] == []

@@ -268,7 +268,7 @@ class TestNews:
     def test_one_path_that_stays_unreadable_does_not_hide_another(self, book: Ledger, make: Any) -> None:
         ledger.append(book, "run-1", sightings=[make.deferral("a.txt")])
         assert ledger.append(book, "run-1", sightings=[make.deferral("a.txt"), make.deferral("b.txt")]) == 2
-        assert [row["uri"] for row in ledger.load_rows(book, 2).sightings] == ["b.txt"]
+        assert [row.uri for row in ledger.load_rows(book, 2).sightings] == ["b.txt"]
 
     def test_the_same_uri_below_another_root_is_another_path(self, book: Ledger, make: Any) -> None:
         ledger.append(book, "run-1", sightings=[make.deferral("a.txt")])
@@ -341,8 +341,8 @@ class TestCuts:
         cut(book, make, 10, 19, is_last=True)
         cut(book, make, 0, 14, version="v2")
         retired = ledger.load_rows(book, 3).retired
-        assert sorted((span["first_ordinal"], span["last_ordinal"]) for span in retired) == [(0, 9), (10, 19)]
-        assert [span["retired_by"] for span in ledger.load_rows(book, 1).spans] == [3]
+        assert sorted((span.first_ordinal, span.last_ordinal) for span in retired) == [(0, 9), (10, 19)]
+        assert [span.retired_by for span in ledger.load_rows(book, 1).spans] == [3]
         cut(book, make, 15, 19, is_last=True, version="v2")
         assert ledger.load_rows(book, 4).retired == []
 
@@ -363,7 +363,7 @@ class TestCuts:
         cut(book, make, 10, 19, is_last=True)
         cut(book, make, 0, 9, version="v2")
         assert current_spans(book, big) == [(0, 9, False), (10, 19, True)]
-        assert [(s["first_ordinal"], s["last_ordinal"]) for s in ledger.load_rows(book, 3).retired] == [(0, 9)]
+        assert [(s.first_ordinal, s.last_ordinal) for s in ledger.load_rows(book, 3).retired] == [(0, 9)]
         assert ledger.stale_contents(book, "v2", "5" * 16) == [big]
         cut(book, make, 10, 19, is_last=True, version="v2")
         assert ledger.stale_contents(book, "v2", "5" * 16) == []
@@ -390,7 +390,7 @@ class TestCuts:
         commit(book, make, "b", "c", version="v2")
         for name in "abc":
             assert current_spans(book, make.content(name)) == [(0, 0, True)]
-        assert [span["file_id"] for span in ledger.load_rows(book, 2).retired] == [make.content("b")]
+        assert [span.file_id for span in ledger.load_rows(book, 2).retired] == [make.content("b")]
 
     def test_more_contents_than_a_statement_takes(self, book: Ledger, make: Any) -> None:
         names = [str(n) for n in range(1_001)]
@@ -478,8 +478,8 @@ class TestQuestions:
         whole = make.result(make.raw_file(), [make.document(), make.document(ordinal=1)], [make.reject(2)])
         ledger.append(book, "run-1", receipt=make.paper_receipt([whole]))
         (row,) = ledger.load_rows(book, 1).sightings
-        assert (row["location"], row["encoding"], row["encoding_confidence"]) == ("inbox", "utf-8", 1.0)
-        assert (int(row["document_count"]), int(row["reject_count"])) == (2, 1)
+        assert (row.location, row.encoding, row.encoding_confidence) == ("inbox", "utf-8", 1.0)
+        assert (int(row.document_count), int(row.reject_count)) == (2, 1)
 
 
 class TestConservation:
@@ -645,7 +645,7 @@ def test_text_of_any_kind_is_kept(book: Ledger, make: Any) -> None:
     words = '\'; DROP TABLE commits; -- "%s" \\ \n ü😀'
     ledger.append(book, "run-1", sightings=[make.refusal("a%27.txt", detail=words, source=words)])
     (row,) = ledger.load_rows(book, 1).sightings
-    assert (row["detail"], row["source"]) == (words, words)
+    assert (row.detail, row.source) == (words, words)
     assert list(ledger.chain_problems(book)) == []
 
 

@@ -377,6 +377,39 @@ class TestPublish:
         assert stat.S_IMODE(path.stat().st_mode) == 0o444
         assert os.listdir(bare_yard.home.versions) == [path.name]
 
+    def test_it_is_small(self, bare_yard: Yard) -> None:
+        """The text is compressed as the schema says."""
+        document = bare_yard.make.document([[("Ein Satz, der sich wiederholt.", " ")] * 200 + [("Ende.", "")]])
+        documents = [replace(document, ordinal=n) for n in range(20)]
+        bare_yard.batch(bare_yard.make.result(bare_yard.make.raw_file(), documents))
+        bare_yard.publish()
+        assert bare_yard.rows("""
+            SELECT DISTINCT compression FROM pragma_storage_info('documents')
+            WHERE column_name = 'text' AND segment_type = 'VARCHAR'""") == [("ZSTD",)]
+
+    def test_what_does_not_fit_into_memory_goes_beside_it(
+        self, bare_yard: Yard, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        opened: list[duckdb.DuckDBPyConnection] = []
+        connect = duckdb.connect
+
+        def noted(*given: Any, **named: Any) -> duckdb.DuckDBPyConnection:
+            opened.append(connect(*given, **named))
+            return opened[-1]
+
+        folders: list[Path] = []
+
+        def look(done: int, of: int) -> None:
+            (folder,) = opened[-1].execute("SELECT current_setting('temp_directory')").fetchall()
+            folders.append(Path(folder[0]))
+
+        monkeypatch.setattr(duckdb, "connect", noted)
+        bare_yard.read("a", "1")
+        loader.publish(bare_yard.home, bare_yard.book, on_commit=look)
+        assert [(folder.parent, folder.name.startswith(TEMPORARY)) for folder in folders] == [
+            (bare_yard.home.versions, True)
+        ]
+
     def test_an_empty_ledger_can_be_published(self, bare_yard: Yard) -> None:
         path = bare_yard.publish()
         assert snapshots.about(path).commit_no == 0
@@ -445,6 +478,9 @@ class TestPublish:
     def test_what_killed_builds_left_is_gone(self, bare_yard: Yard) -> None:
         bare_yard.home.versions.mkdir(parents=True)
         (bare_yard.home.versions / f"{TEMPORARY}x.wal").touch()
+        # What did not fit into memory.
+        (bare_yard.home.versions / f"{TEMPORARY}x.tmp").mkdir()
+        (bare_yard.home.versions / f"{TEMPORARY}x.tmp" / "duckdb_temp_storage_DEFAULT-0.tmp").touch()
         bare_yard.read("a", "1")
         path = bare_yard.publish()
         assert os.listdir(bare_yard.home.versions) == [path.name]
@@ -494,5 +530,16 @@ class TestDamage:
         yard.batch(yard.make.result(yard.make.raw_file(), [yard.make.document(language_confidence=1.5)]))
         before = snapshots.newest(yard.home)
         with pytest.raises((duckdb.Error, DamagedError)):
+            loader.publish(yard.home, yard.book)
+        assert snapshots.newest(yard.home) == before
+
+    def test_a_segment_of_an_unknown_kind_stops_the_build(self, yard: Yard) -> None:
+        """The kind of a segment is that of its paragraph, whose table has the check."""
+        document = yard.make.document()
+        (paragraph,) = document.paragraphs
+        document = yard.make.document(paragraphs=(replace(paragraph, kind="footnote"),))
+        yard.batch(yard.make.result(yard.make.raw_file(), [document]))
+        before = snapshots.newest(yard.home)
+        with pytest.raises(duckdb.Error, match="kind"):
             loader.publish(yard.home, yard.book)
         assert snapshots.newest(yard.home) == before

@@ -1,20 +1,23 @@
 """From a part's rows to the public rows: nothing of a text is lost, added or moved."""
 
+import functools
 import hashlib
 from collections.abc import Callable
 from datetime import date, datetime
+from types import SimpleNamespace
 from typing import Any
 
+import duckdb
 import pyarrow as pa
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from warehouse import parts
+from warehouse import ddl, parts
 from warehouse.errors import DamagedError
 from warehouse.projection import document_tables, reject_table, sighting_rejects, sighting_table
 from warehouse.records import Commit, FileResult
-from warehouse.schema import TABLES
+from warehouse.schema import DERIVED, TABLES
 from warehouse.vocabulary import CommitKind, ParagraphKind, Precision
 
 BATCH = "b" * 32
@@ -45,10 +48,34 @@ def all_live(results: list[FileResult]) -> dict[tuple[str, int], int]:
     return {(span.file_id, span.first_ordinal): span.last_ordinal for span in parts.spans_of(results)}
 
 
+@functools.cache
+def warehouse() -> duckdb.DuckDBPyConnection:
+    """Empty tables with their views."""
+    connection = duckdb.connect()
+    for statement in (*ddl.table_statements(), *ddl.view_statements()):
+        connection.execute(statement)
+    return connection
+
+
+def segments_of(documents: pa.Table) -> pa.Table:
+    """What the view shows of the documents."""
+    connection = warehouse()
+    connection.execute("BEGIN")
+    try:
+        connection.register("incoming", documents)
+        connection.execute("INSERT INTO documents BY NAME SELECT * FROM incoming")
+        return connection.execute("SELECT * FROM segments ORDER BY segment_id").to_arrow_table()
+    finally:
+        connection.execute("ROLLBACK")
+        connection.unregister("incoming")
+
+
 def projected(
     results: list[FileResult], live: dict[tuple[str, int], int] | None = None
 ) -> dict[str, list[dict[str, Any]]]:
     tables = document_tables(*both_parts(results), all_live(results) if live is None else live)
+    if tables:
+        tables["segments"] = segments_of(tables["documents"])
     return {name: table.to_pylist() for name, table in tables.items()}
 
 
@@ -86,14 +113,46 @@ def test_every_text_is_its_segments_and_separators(make: Any, documents: Any) ->
         expected = ["".join(a + b for a, b in block)[: -len(block[-1][1]) or None] for block in blocks]
         assert [text[row["char_start"] : row["char_end"]] for row in paragraphs] == expected
         assert [row["paragraph_no"] for row in segments] == [n for n, block in enumerate(blocks) for _ in block]
+        assert [(row["kind"], row["language"]) for row in segments] == [
+            (paragraphs[row["paragraph_no"]]["kind"], document["language"]) for row in segments
+        ]
+        never = [field.name for field in DERIVED["segments"] if not field.nullable]
+        assert not [row for row in segments if any(row[name] is None for name in never)]
 
 
 def test_rows_have_exactly_the_public_columns(make: Any) -> None:
     results = [make.result(make.raw_file())]
     tables = document_tables(*both_parts(results), all_live(results))
     assert {name: table.schema for name, table in tables.items()} == {
-        name: TABLES[name] for name in ("documents", "paragraphs", "segments")
+        name: TABLES[name] for name in ("documents", "paragraphs")
     }
+    seen = segments_of(tables["documents"])
+    assert [(field.name, field.type) for field in seen.schema] == [
+        (field.name, field.type) for field in DERIVED["segments"]
+    ]
+
+
+def test_more_segments_than_five_digits_number(make: Any) -> None:
+    rows = projected([make.result(make.raw_file(), [make.document([[("ü", "")] * 100_002])])])
+    (document,) = rows["documents"]
+    last = max(rows["segments"], key=lambda row: row["segment_no"])
+    assert last["segment_id"] == f"{document['document_id']}-100001"
+    assert (last["char_start"], last["char_end"], last["text"]) == (100_001, 100_002, "ü")
+    assert len({row["segment_id"] for row in rows["segments"]}) == 100_002
+
+
+def test_without_live_spans_all_of_a_part_counts(make: Any) -> None:
+    blocks = [[("Ärger.", " "), ("語", "\n\n")], [("😀", "")]]
+    results = [
+        make.result(make.raw_file(f"{n}.txt", str(n)), [make.document(blocks[n % 2 :])], [make.reject(1)])
+        for n in range(3)
+    ]
+    documents, files = both_parts(results)
+    assert document_tables(documents, files, None) == document_tables(documents, files, all_live(results))
+    assert reject_table(COMMIT, files, None) == reject_table(COMMIT, files, all_live(results))
+    # Rows of a longer table, whose buffers begin before them.
+    of_the_rest = document_tables(documents.slice(1), files, None)["documents"]
+    assert of_the_rest == document_tables(documents, files, None)["documents"].slice(1)
 
 
 def test_what_a_part_leaves_out_comes_from_its_file(make: Any, replaced: Callable[..., Any]) -> None:
@@ -161,11 +220,16 @@ def changed(documents: pa.Table, change: Callable[[dict[str, Any]], None]) -> pa
         lambda row: row.update(text=row["text"][1:]),
         lambda row: row["paragraphs"][0].update(segment_count=row["paragraphs"][0]["segment_count"] + 1),
         lambda row: row["paragraphs"].pop(),
+        lambda row: row["segments"][0].update(byte_count=12, separator_count=-1),
+        lambda row: row["segments"][0].update(byte_count=6, separator_count=5),
     ],
-    ids=["longer", "glued", "fewer", "more", "text-longer", "text-shorter", "paragraph-longer", "paragraph-gone"],
-)
+    ids=[
+        "longer", "glued", "fewer", "more", "text-longer", "text-shorter", "paragraph-longer", "paragraph-gone",
+        "negative", "inside-a-character",
+    ],
+)  # fmt: skip
 def test_spans_that_do_not_add_up_are_damage(make: Any, change: Callable[[dict[str, Any]], None]) -> None:
-    blocks = [[("Ein Satz.", " "), ("Noch einer.", "\n\n")], [("Ende.", "")]]
+    blocks = [[("Ein Sätz.", " "), ("Noch einer.", "\n\n")], [("Ende.", "")]]
     results = [make.result(make.raw_file(f"{n}.txt", str(n)), [make.document(blocks)]) for n in range(2)]
     documents, files = both_parts(results)
     with pytest.raises(DamagedError):
@@ -204,14 +268,14 @@ def test_rejects_of_live_spans_become_rows(make: Any) -> None:
     assert {(row["run_id"], row["rejected_at"]) for row in rows} == {("run-1", datetime(2019, 4, 25))}
 
 
-def ledger_row(**changes: Any) -> dict[str, Any]:
+def ledger_row(**changes: Any) -> SimpleNamespace:
     given = {
         "sighting_no": 5, "location": "inbox", "uri": "a.txt", "source": "wire", "file_id": "f" * 64,
         "status": "ingested", "stage": None, "reason": None, "detail": None, "size_bytes": 7,
         "modified_ns": 1_556_150_400_123_456_789, "encoding": "utf-8", "encoding_confidence": 1.0, "document_count": 2,
         "reject_count": 1,
     }  # fmt: skip
-    return {**given, **changes}
+    return SimpleNamespace(**{**given, **changes})
 
 
 @pytest.mark.parametrize(

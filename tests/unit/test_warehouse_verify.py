@@ -72,6 +72,13 @@ def tamper(home: Home, *statements: str) -> None:
     copy.rename(path)
 
 
+def place(field: str, value: str, *, at: int | None = None) -> str:
+    """SQL that changes a field of the segment ``at``, counted from 1, or of every segment, in every document."""
+    changed = f"struct_update(place, {field} := {value})"
+    chosen = changed if at is None else f"CASE n WHEN {at} THEN {changed} ELSE place END"
+    return f"UPDATE documents SET segment_places = list_transform(segment_places, lambda place, n: {chosen})"
+
+
 def parts_of(home: Home, kind: str) -> list[Path]:
     return sorted((home.lake / kind).iterdir())
 
@@ -250,10 +257,22 @@ class TestSnapshot:
     @pytest.mark.parametrize(
         ("change", "words"),
         [
-            ("UPDATE segments SET text = text || '!' WHERE segment_no = 0", "not the concatenation of its segments"),
-            ("UPDATE segments SET separator = '' WHERE segment_no = 0", "not the concatenation of its segments"),
-            ("UPDATE segments SET segment_no = 1 - segment_no WHERE segment_no < 2", "not the concatenation"),
+            (place("byte_count", "place.byte_count + 1", at=1), "not the concatenation of its segments"),
+            (place("byte_count", "NULL", at=1), "not the concatenation of its segments"),
+            (place("byte_count", "place.byte_count - 1", at=2), "not the concatenation of its segments"),
+            (place("separator_count", "0", at=1), "not the concatenation of its segments"),
+            (place("byte_start", "place.byte_start + 1", at=2), "not the concatenation of its segments"),
+            (place("byte_start", "NULL", at=2), "not the concatenation of its segments"),
+            (place("byte_start", "place.byte_start + 1"), "not the concatenation of its segments"),
+            ("UPDATE documents SET segment_places = list_reverse(segment_places)", "not the concatenation"),
+            ("UPDATE documents SET segment_places = segment_places[2:]", "not the concatenation"),
+            ("UPDATE documents SET segment_places = segment_places[:-2] WHERE ordinal = 0", "segments has"),
+            ("UPDATE documents SET segment_places = segment_places || segment_places[-1:]", "segments has"),
+            ("UPDATE documents SET segment_places = []", "not the concatenation of its segments"),
+            ("UPDATE documents SET segment_count = segment_count + 1", "not the concatenation of its segments"),
             ("UPDATE documents SET text = 'x' || text", "not the concatenation of its segments"),
+            ("UPDATE documents SET text = translate(text, 'aeiou', 'uoiea')", "not that of their text_id"),
+            ("UPDATE documents SET text_id = reverse(text_id)", "not that of their text_id"),
             ("UPDATE files SET is_current = true", "more than one current content"),
             ("UPDATE documents SET published_precision = NULL", "claim more than their precision"),
             ("UPDATE documents SET published_on = published_on + 1", "claim more than their precision"),
@@ -269,7 +288,13 @@ class TestSnapshot:
         "change",
         [
             "UPDATE documents SET language = 'xx'",
-            "UPDATE segments SET language = 'xx'",
+            place("paragraph_no", "place.paragraph_no + 1", at=1),
+            place("kind", "'caption'", at=1),
+            place("byte_start", "place.byte_start + 1", at=1),
+            place("byte_count", "place.byte_count + 1", at=1),
+            place("separator_count", "place.separator_count + 1", at=1),
+            place("char_start", "place.char_start + 1", at=1),
+            place("char_count", "place.char_count + 1", at=1),
             "UPDATE paragraphs SET char_start = char_start, credit = 'x'",
             "UPDATE rejects SET detail = 'x'",
             "UPDATE files SET is_current = false WHERE uri = '0001.txt'",
@@ -326,10 +351,16 @@ class TestHashes:
         before = verify.table_hashes(database)
         tamper(
             home,
-            "CREATE TABLE turned AS SELECT * FROM segments ORDER BY segment_id DESC",
-            "DELETE FROM segments",
-            "INSERT INTO segments SELECT * FROM turned",
-            "DROP TABLE turned",
+            *(
+                statement
+                for table in ("documents", "paragraphs")
+                for statement in (
+                    f"CREATE TABLE turned AS SELECT * FROM {table} ORDER BY rowid DESC",
+                    f"DELETE FROM {table}",
+                    f"INSERT INTO {table} SELECT * FROM turned",
+                    "DROP TABLE turned",
+                )
+            ),
         )
         assert verify.table_hashes(database) == before
 
@@ -346,6 +377,8 @@ class TestHashes:
             value = f"{column} + INTERVAL 1 DAY"
         elif str(kind) == "int64":
             value = f"{column} + 1"
+        elif str(kind).startswith("list"):
+            value = f"list_append({column}, {column}[1])"
         tamper(home, f"UPDATE {table} SET {column} = {value}")
         after = verify.table_hashes(database)
         assert {name for name in TABLES if before[name] != after[name]} == {table}
