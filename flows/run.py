@@ -12,7 +12,7 @@ import os
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from typing import Protocol
 
@@ -23,6 +23,7 @@ from tasks.direct import Failure
 from tasks.discover import DiscoverOptions, Discovery, Root, known_root, roots_of
 from tasks.document import DocumentOptions
 from tasks.ingest_batch import BatchOptions
+from tasks.pool import Pool, PoolOptions
 from tasks.readers import ReadOptions
 from tasks.replay import again
 from tasks.text import language
@@ -55,8 +56,10 @@ class Stages(Protocol):
     ) -> Discovery:
         """What is new below the roots."""
 
-    def process(self, home: Home, batches: Iterable[Batch], options: BatchOptions) -> Iterator[Receipt | Failure]:
-        """One receipt or failure a batch, in order."""
+    def process(
+        self, home: Home, batches: Iterable[Batch], options: BatchOptions, pool: Pool | None = None
+    ) -> Iterator[Receipt | Failure]:
+        """The receipts or the failure of each batch, in the order of the batches."""
 
     def publish(
         self, home: Home, book: Ledger, *, rebuild: bool = False, on_commit: Callable[[int, int], None] | None = None
@@ -167,17 +170,33 @@ class _Run:
         """Batch after batch, committed in order; publishes on the way when enough time has gone."""
         limits = plan.BatchLimits(batch_bytes=self.settings.batch_bytes, batch_files=self.settings.batch_files)
         batches = list(plan.batches(files, limits))
-        done = 0
-        for batch, result in zip(batches, self.stages.process(self.home, batches, self.batch_options), strict=True):
-            done += len(batch.files)
-            if isinstance(result, Failure):
-                why = str(result.error).splitlines()[0] if str(result.error) else type(result.error).__name__
-                self.outcome.failures.append(f"batch {batch.number} ({len(batch.files)} files): {why}")
-                self.outcome.count("pending", len(batch.files))
-            else:
-                self.take(result)
-                self.publish_if_due()
-            self.progress.step("files", done, len(files))
+        left = {batch.number: len(batch.files) for batch in batches}
+        with self.pool(batches) as pool:
+            for result in self.stages.process(self.home, batches, self.batch_options, pool):
+                if isinstance(result, Failure):
+                    number = result.batch.number
+                    why = str(result.error).splitlines()[0] if str(result.error) else type(result.error).__name__
+                    self.outcome.failures.append(f"batch {number} ({left[number]} files): {why}")
+                    self.outcome.count("pending", left.pop(number))
+                else:
+                    self.take(result)
+                    left[result.number] -= len(result.sightings) + len(result.gone)
+                    self.publish_if_due()
+                self.progress.step("files", len(files) - sum(left.values()), len(files))
+
+    def pool(self, batches: Sequence[Batch]) -> AbstractContextManager[Pool | None]:
+        """Workers, where more than one batch is worth starting them."""
+        settings = self.settings
+        if len(batches) < 2 or not settings.workers:
+            return nullcontext()
+        return Pool(
+            PoolOptions(
+                workers=min(settings.workers, len(batches)),
+                batch_seconds=settings.batch_seconds,
+                memory_bytes=settings.worker_memory_bytes,
+                cache=settings.cache,
+            )
+        )
 
     def publish_if_due(self) -> None:
         """Publish inside a run, at most every so often and never more than a fifth of the time."""

@@ -4,12 +4,16 @@ Belongs here: the functions that ``flows.run`` calls, in this process and in ord
 are called; the same names as Prefect tasks stand in ``tasks.tracked``.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from queue import SimpleQueue
 
 from tasks import discover as discovery
 from tasks.discover import DiscoverOptions, Discovery, Root
 from tasks.ingest_batch import BatchOptions, ingest_batch
+from tasks.pool import Pool
 from warehouse import loader
 from warehouse.layout import Home
 from warehouse.ledger import Ledger
@@ -40,13 +44,52 @@ def discover(
     return discovery.discover(book, roots, options, reread=reread, on_file=on_file, on_hash=on_hash)
 
 
-def process(home: Home, batches: Iterable[Batch], options: BatchOptions) -> Iterator[Receipt | Failure]:
-    """One receipt or failure a batch, in the order of the batches, as soon as it is there."""
-    for batch in batches:
-        try:
+def process(
+    home: Home, batches: Iterable[Batch], options: BatchOptions, pool: Pool | None = None
+) -> Iterator[Receipt | Failure]:
+    """The receipts or the failure of each batch, in the order of the batches, as soon as they are there.
+
+    With a pool its workers are kept busy; the batches are asked for as they are needed.
+    """
+    if pool is None:
+        for batch in batches:
+            yield from attempt(home, batch, options)
+        return
+    waiting: deque[SimpleQueue[Receipt | Failure | None]] = deque()
+    with ThreadPoolExecutor(pool.workers, thread_name_prefix="batch") as threads:
+        for batch in batches:
+            waiting.append(SimpleQueue())
+            threads.submit(_hand_over, waiting[-1], home, batch, options, pool)
+            # One more than can be worked on, so that no worker waits for the next.
+            while len(waiting) > pool.workers + 1:
+                yield from _taken(waiting.popleft())
+        while waiting:
+            yield from _taken(waiting.popleft())
+
+
+def attempt(home: Home, batch: Batch, options: BatchOptions, pool: Pool | None = None) -> Iterator[Receipt | Failure]:
+    """The receipts of one batch, or how it failed."""
+    try:
+        if pool is None:
             yield ingest_batch(home, batch, options)
-        except Exception as error:  # noqa: BLE001 - reported by the run, which fails at its end
-            yield Failure(batch, error)
+        else:
+            yield from pool.run(home, batch, options)
+    except Exception as error:  # noqa: BLE001 - reported by the run, which fails at its end
+        yield Failure(batch, error)
+
+
+def _hand_over(
+    results: SimpleQueue[Receipt | Failure | None], home: Home, batch: Batch, options: BatchOptions, pool: Pool
+) -> None:
+    try:
+        for result in attempt(home, batch, options, pool):
+            results.put(result)
+    finally:
+        results.put(None)
+
+
+def _taken(results: SimpleQueue[Receipt | Failure | None]) -> Iterator[Receipt | Failure]:
+    return iter(results.get, None)
 
 
 def publish(

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from warehouse.errors import Deferred
-from warehouse.records import Batch, RawFile, Sighting
-from warehouse.vocabulary import FileStatus, Stage
+from warehouse.records import Batch, RawFile, Receipt, Sighting
+from warehouse.vocabulary import FileStatus, Reason, Stage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +45,17 @@ def batches(files: Iterable[RawFile], limits: BatchLimits) -> Iterator[Batch]:
         yield Batch(number=number, files=tuple(members))
 
 
+def halves(batch: Batch) -> tuple[Batch, Batch]:
+    """A batch of two files or more as two, in order and under its number.
+
+    >>> [len(half.files) for half in halves(Batch(number=0, files=("a", "b", "c")))]
+    [1, 2]
+    """
+    middle = len(batch.files) // 2
+    first, second = batch.files[:middle], batch.files[middle:]
+    return Batch(number=batch.number, files=first), Batch(number=batch.number, files=second)
+
+
 def sighting(file: RawFile, status: FileStatus) -> Sighting:
     """The record of a content that was seen at a uri."""
     return Sighting(
@@ -64,4 +75,31 @@ def deferral(file: RawFile, deferred: Deferred) -> Sighting:
         stage=Stage.READ,
         reason=deferred.reason,
         detail=deferred.detail,
+    )
+
+
+def refusal(batch: Batch, reason: Reason, detail: str, pipeline_version: str, settings_fingerprint: str) -> Receipt:
+    """What there is of a batch of one file that no worker survives: no part, one sighting that says why."""
+    (file,) = batch.files
+    refused = Sighting(
+        root=file.root,
+        uri=file.uri,
+        source=file.source,
+        file_id=None,
+        stamp=file.stamp,
+        status=FileStatus.REJECTED,
+        stage=Stage.READ,
+        reason=reason,
+        detail=detail,
+    )
+    return Receipt(
+        number=batch.number,
+        batch_id="",
+        pipeline_version=pipeline_version,
+        settings_fingerprint=settings_fingerprint,
+        parts=(),
+        spans=(),
+        sightings=(refused,),
+        gone=(),
+        timings={},
     )

@@ -7,6 +7,7 @@ Prefect sees batch numbers and counts.  Names, paths and texts travel sealed, in
 outside need not be text, and Prefect's API is no place for data.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
@@ -19,6 +20,7 @@ from tasks import direct
 from tasks.direct import Failure
 from tasks.discover import DiscoverOptions, Discovery, Root
 from tasks.ingest_batch import BatchOptions, ingest_batch
+from tasks.pool import Pool
 from warehouse.errors import TransientError
 from warehouse.layout import Home
 from warehouse.ledger import Ledger
@@ -62,7 +64,8 @@ def _discover(sealed: Sealed) -> Sealed:
     **_OPTIONS,
 )
 def _ingest_batch(number: int, files: int, sealed: Sealed) -> Sealed:  # noqa: ARG001 - they name the task run
-    return Sealed(ingest_batch(*sealed.value))
+    home, batch, options, pool = sealed.value
+    return Sealed([ingest_batch(home, batch, options)] if pool is None else list(pool.run(home, batch, options)))
 
 
 @task(name="publish", **_OPTIONS)
@@ -86,15 +89,28 @@ def discover(
     return found
 
 
-def process(home: Home, batches: Iterable[Batch], options: BatchOptions) -> Iterator[Receipt | Failure]:
+def process(
+    home: Home, batches: Iterable[Batch], options: BatchOptions, pool: Pool | None = None
+) -> Iterator[Receipt | Failure]:
     """``direct.process`` with one task a batch, on whatever task runner the flow has."""
-    submitted: list[tuple[Batch, PrefectFuture[Sealed]]] = [
-        (batch, _ingest_batch.submit(batch.number, len(batch.files), Sealed((home, batch, options))))
-        for batch in batches
-    ]
-    for batch, future in submitted:
-        result = future.result(raise_on_failure=False)
-        yield result.value if isinstance(result, Sealed) else Failure(batch, result)
+    waiting: deque[tuple[Batch, PrefectFuture[Sealed]]] = deque()
+    # Prefect takes its time between two tasks: more wait than can be worked on.
+    ahead = 2 * pool.workers if pool is not None else 1
+    for batch in batches:
+        sealed = Sealed((home, batch, options, pool))
+        waiting.append((batch, _ingest_batch.submit(batch.number, len(batch.files), sealed)))
+        while len(waiting) > ahead:
+            yield from _taken(*waiting.popleft())
+    while waiting:
+        yield from _taken(*waiting.popleft())
+
+
+def _taken(batch: Batch, future: "PrefectFuture[Sealed]") -> Iterator[Receipt | Failure]:
+    result = future.result(raise_on_failure=False)
+    if isinstance(result, Sealed):
+        yield from result.value
+    else:
+        yield Failure(batch, result)
 
 
 def publish(

@@ -37,6 +37,8 @@ class Reason(StrEnum):
     BINARY = "binary"
     UNDECODABLE = "undecodable"
     MARKUP = "markup"
+    CRASH = "crash"
+    TIMEOUT = "timeout"
 
 
 class DeferReason(StrEnum):

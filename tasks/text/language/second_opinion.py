@@ -57,6 +57,12 @@ def _identifier() -> Any:
     return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
 
 
+def preload() -> None:
+    """Load py3langid's model now, for instance before a process forks."""
+    with _lock:
+        _identifier()
+
+
 def third(start: str) -> list[tuple[str, float]]:
     """py3langid's ranking, best first, with probabilities; loaded at the first question."""
     with _lock:

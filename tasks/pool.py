@@ -1,0 +1,177 @@
+"""A pool of light worker processes: who works on which batch, and what it means when one dies.
+
+Belongs here: starting, killing and replacing workers, time limits, and halving a batch until the file that kills is
+alone.  Does not belong here: what runs in them (``tasks.worker``), how batches are cut (``tasks.plan``).
+
+Only batches go in and only receipts come out.  A file that alone kills its worker, or keeps it beyond its time, is
+rejected as ``crash`` or ``timeout``, by a sighting in the ledger: how long a machine takes is no property of the bytes.
+"""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Self
+
+from tasks import plan
+from tasks.ingest_batch import BatchOptions
+from tasks.worker import FORK, OUT_OF_MEMORY, REAP
+from warehouse.errors import NewsmillError
+from warehouse.layout import Home
+from warehouse.records import Batch, Receipt
+from warehouse.vocabulary import Reason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolOptions:
+    """How many workers there are and what each may take.
+
+    ``batch_seconds``: the slowest input known, solid mojibake, takes 10 s a megabyte, so a batch of it 80.
+    ``memory_bytes``: a worker's private memory; a batch of 8 MB takes some 200 MB.  0 sets no limit.
+    """
+
+    workers: int = 2
+    batch_seconds: float = 300.0
+    memory_bytes: int = 2_000_000_000
+    cache: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Died:
+    """How a worker ended before it answered."""
+
+    reason: Reason
+    detail: str
+
+
+class _Worker:
+    """One forked process and the socket to it."""
+
+    def __init__(self, pid: int, connection: Connection) -> None:
+        self.pid, self.connection = pid, connection
+
+    def ask(self, message: object, seconds: float) -> object:
+        """The answer; ``EOFError`` where the process died, ``TimeoutError`` where it took too long."""
+        try:
+            self.connection.send(message)
+            if not self.connection.poll(seconds):
+                raise TimeoutError
+            return self.connection.recv()
+        except (BrokenPipeError, ConnectionResetError) as error:
+            raise EOFError from error
+
+
+class Pool:
+    """Workers that are forked as they are needed; safe to use from several threads, each holds one worker at a time."""
+
+    def __init__(self, options: PoolOptions) -> None:
+        self._options = options
+        self._idle: list[_Worker] = []
+        self._lock = threading.Lock()
+        self._control, theirs = socket.socketpair()
+        command = [sys.executable, "-m", "tasks.worker", str(theirs.fileno()), str(options.memory_bytes)]
+        if options.cache is not None:
+            command.append(str(options.cache))
+        self._template = subprocess.Popen(command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL)
+        theirs.close()
+
+    @property
+    def workers(self) -> int:
+        """How many batches can be worked on at once."""
+        return self._options.workers
+
+    def close(self) -> None:
+        """End all processes."""
+        # The template kills its workers when it sees this end closed; whoever waits for one gets an end of file.
+        self._control.close()
+        try:
+            self._template.wait(10)
+        except subprocess.TimeoutExpired:
+            self._template.kill()
+            self._template.wait()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def run(self, home: Home, batch: Batch, options: BatchOptions, *, is_last_try: bool = False) -> Iterator[Receipt]:
+        """The receipts of a batch: one, or where a file kills its worker those of the pieces around it.
+
+        Raises what the work raised, if that is the home's trouble or a passing one.
+        """
+        answer = self._answer(home, batch, options)
+        if isinstance(answer, Receipt):
+            yield answer
+        elif isinstance(answer, (NewsmillError, OSError)):
+            raise answer
+        elif len(batch.files) > 1:
+            for half in plan.halves(batch):
+                yield from self.run(home, half, options)
+        elif not is_last_try and not (isinstance(answer, Died) and answer.reason is Reason.TIMEOUT):
+            # A worker can be killed from outside, too: a file is only blamed when it was alone and did it twice.
+            yield from self.run(home, batch, options, is_last_try=True)
+        else:
+            died = answer if isinstance(answer, Died) else Died(Reason.CRASH, f"{type(answer).__name__}: {answer}")
+            yield plan.refusal(batch, died.reason, died.detail, options.pipeline_version, options.settings_fingerprint)
+
+    def _answer(self, home: Home, batch: Batch, options: BatchOptions) -> object:
+        worker = self._take()
+        seconds = self._options.batch_seconds
+        try:
+            answer = worker.ask((home, batch, options), seconds)
+        except TimeoutError:
+            self._end(worker)
+            return Died(Reason.TIMEOUT, f"took more than {seconds:g} s; see batch_seconds")
+        except EOFError:
+            return Died(Reason.CRASH, _ending(self._end(worker)))
+        except BaseException:
+            self._end(worker)
+            raise
+        with self._lock:
+            self._idle.append(worker)
+        return answer
+
+    def _take(self) -> _Worker:
+        with self._lock:
+            if self._idle:
+                return self._idle.pop()
+            ours, theirs = socket.socketpair()
+            socket.send_fds(self._control, [FORK], [theirs.fileno()])
+            theirs.close()
+            return _Worker(self._read(), Connection(ours.detach()))
+
+    def _end(self, worker: _Worker) -> int:
+        """Kill a worker if it still runs; its exit code, negative for a signal."""
+        worker.connection.close()
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(worker.pid, signal.SIGKILL)
+        with self._lock:
+            self._control.sendall(REAP + worker.pid.to_bytes(8, "big"))
+            code = self._read()
+        return code - (1 << 32) if code >= 1 << 31 else code
+
+    def _read(self) -> int:
+        data = b""
+        while len(data) < 8:
+            more = self._control.recv(8 - len(data))
+            if not more:
+                raise RuntimeError("the process that forks workers has ended; run the command again")
+            data += more
+        return int.from_bytes(data, "big")
+
+
+def _ending(code: int) -> str:
+    if code == OUT_OF_MEMORY:
+        return "the worker ran out of memory; see worker_memory_bytes"
+    if code < 0:
+        return f"the worker was killed by {signal.Signals(-code).name}"
+    return f"the worker ended with {code}"

@@ -1,0 +1,134 @@
+"""A file that kills, hangs or starves its worker: it alone is refused, and nothing else is lost."""
+
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+# Imported by every Python process that starts with this on its path: the template of the workers does.
+ODD = """
+import errno, os, signal, time
+import tasks.ingest_batch as target
+
+real = target.documents_of
+
+def odd(contents, *arguments):
+    for file, data in contents:
+        if b"KILLS" in data:
+            os.kill(os.getpid(), signal.SIGKILL)
+        if b"HANGS" in data:
+            time.sleep(1000)
+        if b"STARVES" in data:
+            bytearray(20_000_000_000)
+        if b"RAISES" in data:
+            raise ValueError("what nobody foresaw")
+        if b"ENDS" in data:
+            os._exit(3)
+        if b"FULL" in data:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    return real(contents, *arguments)
+
+target.documents_of = odd
+"""
+
+
+@pytest.fixture
+def odd(tmp_path: Path) -> dict[str, str]:
+    folder = tmp_path / "odd"
+    folder.mkdir()
+    (folder / "sitecustomize.py").write_text(ODD)
+    return {"PYTHONPATH": str(folder)}
+
+
+def ingest(mill: Any, environment: dict[str, str], *more: str) -> Any:
+    settings = ["batch_files=5", "batch_seconds=3", "workers=2", *more]
+    flags = [word for setting in settings for word in ("--set", setting)]
+    return mill.newsmill("ingest", "--direct", mill.raw, *flags, env=environment)
+
+
+def plant(mill: Any, *words: str) -> None:
+    for number, word in enumerate(words):
+        (mill.raw / f"{7 * number:03d}_{word}.txt").write_text(f" date 2019-04 Dieser Text {word} seinen Leser.\n")
+
+
+REFUSED = {
+    "KILLS": ("crash", "SIGKILL"),
+    "HANGS": ("timeout", "3 s"),
+    "STARVES": ("crash", "out of memory"),
+    "RAISES": ("crash", "what nobody foresaw"),
+    "ENDS": ("crash", "ended with 3"),
+}
+
+
+def test_what_kills_its_worker_is_alone_refused(mill: Any, odd: dict[str, str]) -> None:
+    mill.fill(40)
+    plant(mill, *REFUSED)
+    answer = ingest(mill, odd)
+    assert answer.code == 0, answer.err
+    found = [tuple(row.values()) for row in mill.rows("SELECT uri, stage, reason, detail FROM rejects ORDER BY uri")]
+    assert [(uri.partition("_")[2].removesuffix(".txt"), stage) for uri, stage, _, _ in found] == [
+        (word, "read") for word in REFUSED
+    ]
+    for (_, _, reason, detail), (expected, telling) in zip(found, REFUSED.values(), strict=True):
+        assert (reason, telling in detail) == (expected, True), detail
+    assert mill.one("SELECT count(*) FROM documents") == 40
+    assert mill.problems(deep=True) == []
+    # Refused is settled: nothing is tried again by itself, and a replay takes what no longer kills.
+    assert "unchanged" in ingest(mill, odd).out
+    again = mill.newsmill("replay", "--reason", "crash", "--direct")
+    assert again.code == 0, again.err
+    assert mill.one("SELECT count(*) FROM documents") == 44
+    assert mill.rows("SELECT reason FROM rejects") == [{"reason": "timeout"}]
+    assert mill.problems(deep=True) == []
+
+
+def test_a_full_disk_blames_no_file(mill: Any, odd: dict[str, str]) -> None:
+    mill.fill(30)
+    plant(mill, "FULL")
+    answer = ingest(mill, odd)
+    assert answer.code == 1
+    assert "No space left" in answer.out + answer.err
+    assert mill.one("SELECT count(*) FROM rejects") == 0
+    assert ingest(mill, {}).code == 0
+    assert mill.one("SELECT count(*) FROM documents") == 31
+    assert mill.problems(deep=True) == []
+
+
+def test_a_killed_template_costs_a_run_and_nothing_else(
+    mill: Any, started: Any, tmp_path: Path, processes_of: Any
+) -> None:
+    mill.fill(400)
+    err = tmp_path / "err"
+    process = started(
+        mill.command("ingest", "--direct", mill.raw, "--set", "batch_files=5", "--set", "workers=2"),
+        stderr=err.open("wb"),
+    )
+    template = None
+    while template is None and process.poll() is None:
+        for name in os.listdir("/proc"):
+            if name.isdigit() and _parent(name) == process.pid and b"tasks.worker" in _words(name):
+                template = int(name)
+    assert template is not None
+    os.kill(template, signal.SIGKILL)
+    assert process.wait(120) == 1
+    assert processes_of(process.pid) == []
+    assert "Traceback" not in err.read_text()
+    assert mill.newsmill("ingest", "--direct", mill.raw).code == 0
+    assert mill.one("SELECT count(*) FROM documents") == 400
+    assert mill.problems(deep=True) == []
+
+
+def _parent(pid: str) -> int | None:
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    except OSError:
+        return None
+
+
+def _words(pid: str) -> list[bytes]:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return []
