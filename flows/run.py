@@ -7,6 +7,7 @@ The order is the promise: parts are durable before a commit names them, a commit
 and whatever a killed run leaves behind is either committed or does not exist.
 """
 
+import itertools
 import logging
 import os
 import time
@@ -20,7 +21,7 @@ from flows.settings import Settings
 from flows.summary import Outcome, Progress
 from tasks import plan, version
 from tasks.direct import Failure
-from tasks.discover import DiscoverOptions, Discovery, Root, known_root, roots_of
+from tasks.discover import DiscoverOptions, Discovery, Root, Search, discover, known_root, roots_of
 from tasks.document import DocumentOptions
 from tasks.ingest_batch import BatchOptions
 from tasks.pool import Pool, PoolOptions
@@ -52,9 +53,8 @@ class Stages(Protocol):
         *,
         reread: bool = False,
         on_file: Callable[[int], None] | None = None,
-        on_hash: Callable[[int, int], None] | None = None,
-    ) -> Discovery:
-        """What is new below the roots."""
+    ) -> Search:
+        """What may be new below the roots."""
 
     def process(
         self, home: Home, batches: Iterable[Batch], options: BatchOptions, pool: Pool | None = None
@@ -166,23 +166,39 @@ class _Run:
             sum(span.reject_count for span in receipt.spans),
         )
 
-    def process(self, files: Sequence[RawFile]) -> None:
-        """Batch after batch, committed in order; publishes on the way when enough time has gone."""
+    def process(self, files: Iterable[RawFile], total: Callable[[], int]) -> None:
+        """Batch after batch, committed in order; publishes on the way when enough time has gone.
+
+        The files come in the order of plans and are asked for as workers can take them; ``total`` is how many there
+        are at most.
+        """
         limits = plan.BatchLimits(batch_bytes=self.settings.batch_bytes, batch_files=self.settings.batch_files)
-        batches = list(plan.batches(files, limits))
-        left = {batch.number: len(batch.files) for batch in batches}
-        with self.pool(batches) as pool:
-            for result in self.stages.process(self.home, batches, self.batch_options, pool):
+        left: dict[int, int] = {}
+        done = 0
+
+        def counted(batches: Iterable[Batch]) -> Iterator[Batch]:
+            for batch in batches:
+                left[batch.number] = len(batch.files)
+                yield batch
+
+        batches = plan.batches(files, limits)
+        first = list(itertools.islice(batches, 2))
+        with self.pool(first) as pool:
+            every = counted(itertools.chain(first, batches))
+            for result in self.stages.process(self.home, every, self.batch_options, pool):
                 if isinstance(result, Failure):
                     number = result.batch.number
                     why = str(result.error).splitlines()[0] if str(result.error) else type(result.error).__name__
                     self.outcome.failures.append(f"batch {number} ({left[number]} files): {why}")
-                    self.outcome.count("pending", left.pop(number))
+                    self.outcome.count("pending", left[number])
+                    done += left[number]
                 else:
                     self.take(result)
-                    left[result.number] -= len(result.sightings) + len(result.gone)
+                    settled = len(result.sightings) + len(result.gone)
+                    left[result.number] -= settled
+                    done += settled
                     self.publish_if_due()
-                self.progress.step("files", len(files) - sum(left.values()), len(files))
+                self.progress.step("files", done, max(done, total()))
 
     def pool(self, batches: Sequence[Batch]) -> AbstractContextManager[Pool | None]:
         """Workers, where more than one batch is worth starting them."""
@@ -191,7 +207,7 @@ class _Run:
             return nullcontext()
         return Pool(
             PoolOptions(
-                workers=min(settings.workers, len(batches)),
+                workers=settings.workers,
                 batch_seconds=settings.batch_seconds,
                 memory_bytes=settings.worker_memory_bytes,
                 cache=settings.cache,
@@ -277,14 +293,28 @@ def _discover_options(settings: Settings) -> DiscoverOptions:
     return DiscoverOptions(settle_seconds=settings.settle_seconds, max_file_bytes=settings.max_file_bytes)
 
 
-def _record(run: _Run, found: Discovery) -> None:
-    """From a discovery to commits: pending first, then what needs no reading, the batches, and their duplicates."""
-    ledger.restamp(run.book, found.restamped)
-    ledger.mark_pending(run.book, [*found.new, *found.copies])
-    run.outcome.count("unchanged", found.unchanged + len(found.restamped))
-    run.outcome.count("ignored", found.ignored)
+def _record(run: _Run, search: Search) -> None:
+    """From a search to commits: the batches in order, then what needed no reading, then the copies of what was read."""
+    found = Discovery()
+    total = search.total
+
+    def new() -> Iterator[RawFile]:
+        parts = search.hashed()
+        while True:
+            with run.timed("hash"):
+                some = next(parts, None)
+                if some is None:
+                    return
+                ledger.restamp(run.book, some.restamped)
+                ledger.mark_pending(run.book, [*some.new, *some.copies])
+            run.outcome.count("unchanged", some.unchanged + len(some.restamped))
+            run.outcome.count("ignored", some.ignored)
+            files, some.new, some.restamped = some.new, [], []
+            found.add(some)
+            yield from files
+
+    run.process(new(), lambda: total)
     run.commit_sightings(found.sightings, found.gone)
-    run.process(found.new)
     finished = ledger.finished_contents(run.book, {file.file_id for file in found.copies})
     copies = [file for file in found.copies if file.file_id in finished]
     run.commit_sightings([plan.sighting(file, FileStatus.DUPLICATE) for file in copies])
@@ -313,7 +343,6 @@ def ingest(
                     roots,
                     _discover_options(settings),
                     on_file=lambda seen: progress.step("discover", seen, None),
-                    on_hash=lambda done, of: progress.step("hash", done, of),
                 )
             _record(run, found)
             return run.finish()
@@ -348,23 +377,21 @@ def replay(
                 roots = [known_root(settings.layout, root, uri) for root, uri in unread]
                 _record(run, stages.discover(book, roots, _discover_options(settings), reread=True))
             run.is_replay = True
-            run.process(chosen.files)
+            run.process(sorted(chosen.files, key=plan.order), lambda: len(chosen.files))
             return run.finish()
 
 
 def dry_run(settings: Settings, paths: Sequence[bytes], *, source: str | None = None) -> Outcome:
     """What an ingest would do; nothing is written, not even a home."""
-    from tasks import direct
-
     outcome = Outcome(run_id="", is_dry=True)
     try:
         with opened(settings) as book:
-            found = direct.discover(book, _roots(settings, book, paths, source), _discover_options(settings))
+            found = discover(book, _roots(settings, book, paths, source), _discover_options(settings))
     except NewsmillError:
         if settings.layout.ledger.exists() or settings.ledger_url or settings.layout.has_data():
             raise
         with ledger.nothing_yet() as book:
-            found = direct.discover(book, _roots(settings, book, paths, source), _discover_options(settings))
+            found = discover(book, _roots(settings, book, paths, source), _discover_options(settings))
     outcome.count("would_read", len(found.new))
     outcome.count("duplicate", len(found.copies))
     outcome.count("unchanged", found.unchanged + len(found.restamped))

@@ -42,7 +42,9 @@ class Settings(BaseModel):
     max_file_bytes: int = Field(256_000_000, gt=0, description="a larger raw file is refused as too_large")
     settle_seconds: float = Field(0.0, ge=0, description="a file that changed more recently is deferred")
     workers: int = Field(
-        default_factory=lambda: len(os.sched_getaffinity(0)), ge=0, description="processes that work on batches; 0 works in this one"
+        default_factory=lambda: len(os.sched_getaffinity(0)),
+        ge=0,
+        description="processes that work on batches; 0 works in this one",
     )
     batch_seconds: float = Field(300.0, gt=0, description="a batch that takes longer is taken apart")
     worker_memory_bytes: int = Field(2_000_000_000, ge=0, description="private memory of one worker; 0 for no limit")

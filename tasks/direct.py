@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from queue import SimpleQueue
 
 from tasks import discover as discovery
-from tasks.discover import DiscoverOptions, Discovery, Root
+from tasks.discover import DiscoverOptions, Root, Search
 from tasks.ingest_batch import BatchOptions, ingest_batch
 from tasks.pool import Pool
 from warehouse import loader
@@ -38,10 +38,9 @@ def discover(
     *,
     reread: bool = False,
     on_file: Callable[[int], None] | None = None,
-    on_hash: Callable[[int, int], None] | None = None,
-) -> Discovery:
-    """What is new below the roots."""
-    return discovery.discover(book, roots, options, reread=reread, on_file=on_file, on_hash=on_hash)
+) -> Search:
+    """What may be new below the roots; it is hashed when the batches are cut."""
+    return discovery.search(book, roots, options, reread=reread, on_file=on_file)
 
 
 def process(

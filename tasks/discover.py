@@ -6,9 +6,10 @@ here: opening files (``warehouse.raw_files``), cutting batches (``tasks.plan``).
 
 import os
 import stat
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import NamedTuple
 
 from tasks import plan
 from warehouse import ledger, raw_files
@@ -17,11 +18,13 @@ from warehouse.errors import ConfigError, Deferred
 from warehouse.layout import Home
 from warehouse.ledger import Known, Ledger
 from warehouse.raw_files import Found
-from warehouse.records import RawFile, Sighting, Stamp
+from warehouse.records import RawFile, Sighting
 from warehouse.uri import to_path, to_uri
 from warehouse.vocabulary import DeferReason, FileStatus, Reason, Stage
 
 INBOX = "inbox"
+# As many as a batch may have: while workers are busy with some, the next are hashed.
+HASHED_AT_ONCE = 3_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +69,23 @@ class Discovery:
     gone: list[tuple[str, str]] = field(default_factory=list)
     unchanged: int = 0
     ignored: int = 0
+
+    def add(self, more: "Discovery") -> None:
+        """Take in what was found next."""
+        for name in ("new", "sightings", "copies", "restamped", "gone"):
+            getattr(self, name).extend(getattr(more, name))
+        self.unchanged += more.unchanged
+        self.ignored += more.ignored
+
+
+class _Candidate(NamedTuple):
+    """What is remembered of a file that may be new; there may be as many as there are files."""
+
+    source: str
+    uri: str
+    root: str
+    path: bytes
+    known: Known | None
 
 
 def is_ignored(name: bytes, options: DiscoverOptions) -> bool:
@@ -151,14 +171,18 @@ def _refusal(found: Found, options: DiscoverOptions) -> tuple[Reason, str] | Non
     return None
 
 
-class _Search:
-    """One walk over some roots; gathers files that need a second look before anything is decided."""
+class Search:
+    """One walk over some roots: first every entry is looked at, then what may be new is hashed, some at a time.
 
-    def __init__(self, options: DiscoverOptions, on_file: Callable[[int], None] | None) -> None:
+    What is remembered of a file between the two is little, whatever the corpus: it is forgotten once it is hashed.
+    """
+
+    def __init__(self, book: Ledger, options: DiscoverOptions, on_file: Callable[[int], None] | None = None) -> None:
+        self.book = book
         self.options = options
         self.on_file = on_file
         self.result = Discovery()
-        self.candidates: list[tuple[RawFile, Known | None]] = []
+        self.candidates: list[_Candidate] = []
         self.seen = 0
         self.met: set[tuple[str, str]] = set()
         self.now_ns = now_us() * 1000
@@ -220,37 +244,87 @@ class _Search:
             changing = Deferred(DeferReason.CHANGING, f"changed less than {self.options.settle_seconds:g} s ago")
             self.result.sightings.append(plan.deferral(file, changing))
         else:
-            self.candidates.append((file, known))
+            self.candidates.append(_Candidate(*plan.order(file), file.path, known))
 
-    def hashed(self, on_hash: Callable[[int, int], None] | None) -> Iterator[tuple[RawFile, Known | None]]:
-        """The candidates with their content's hash, which is only computed where the stamp is new."""
-        candidates = sorted(self.candidates, key=lambda entry: plan.order(entry[0]))
-        for done, (file, known) in enumerate(candidates, start=1):
-            if on_hash is not None:
-                on_hash(done, len(candidates))
-            if known is not None and known.file_id and known.state == "pending" and known.stamp == file.stamp:
-                yield _with(file, known.file_id), known
-                continue
-            try:
-                content = raw_files.read(file.path)
-            except FileNotFoundError:
-                continue
-            except Deferred as reason:
-                self.result.sightings.append(plan.deferral(file, reason))
-                continue
-            yield _with(file, content.file_id, content.stamp), known
+    @property
+    def total(self) -> int:
+        """How many files may be new and are not hashed yet."""
+        return len(self.candidates)
+
+    def hashed(self, on_hash: Callable[[int, int], None] | None = None) -> Iterator[Discovery]:
+        """What the candidates are, in the order in which they are planned; the first also says what the walk found."""
+        total, done = self.total, 0
+        self.candidates.sort(key=lambda candidate: candidate[:3], reverse=True)
+        taken: set[str] = set()
+        while True:
+            files: list[tuple[RawFile, Known | None]] = []
+            while self.candidates and len(files) < HASHED_AT_ONCE:
+                done += 1
+                if on_hash is not None:
+                    on_hash(done, total)
+                candidate = self.candidates.pop()
+                if (file := self._hashed(candidate)) is not None:
+                    files.append((file, candidate.known))
+            self._classify(files, taken)
+            yield self.result
+            if not self.candidates:
+                return
+            self.result = Discovery()
+
+    def _hashed(self, candidate: "_Candidate") -> RawFile | None:
+        """The file with its content's hash, which is only computed where the stamp is new."""
+        source, uri, root, path, known = candidate
+        if known is not None and known.file_id and known.state == "pending":
+            found = raw_files.look(b"", path)
+            if found.error is None and found.stamp == known.stamp:
+                return RawFile(root=root, uri=uri, source=source, path=path, stamp=found.stamp, file_id=known.file_id)
+        try:
+            content = raw_files.read(path)
+        except FileNotFoundError:
+            return None
+        except Deferred as reason:
+            stamp = raw_files.look(b"", path).stamp
+            file = RawFile(root=root, uri=uri, source=source, path=path, stamp=stamp, file_id="")
+            self.result.sightings.append(plan.deferral(file, reason))
+            return None
+        return RawFile(root=root, uri=uri, source=source, path=path, stamp=content.stamp, file_id=content.file_id)
+
+    def _classify(self, files: Sequence[tuple[RawFile, Known | None]], taken: set[str]) -> None:
+        file_ids = {file.file_id for file, _ in files}
+        finished = ledger.finished_contents(self.book, file_ids - taken)
+        begun = ledger.next_ordinals(self.book, file_ids - finished - taken)
+        earlier = {
+            (place.root, place.uri, place.file_id): place.status for place in ledger.places(self.book, sorted(finished))
+        }
+        for file, known in files:
+            if known is not None and known.state == "settled" and known.file_id == file.file_id:
+                self.result.restamped.append(file)
+            elif file.file_id in finished:
+                status = earlier.get((file.root, file.uri, file.file_id), FileStatus.DUPLICATE)
+                self.result.sightings.append(plan.sighting(file, status))
+            elif file.file_id in taken:
+                self.result.copies.append(file)
+            else:
+                taken.add(file.file_id)
+                self.result.new.append(replace(file, first_ordinal=begun.get(file.file_id, 0)))
 
 
-def _with(file: RawFile, file_id: str, stamp: Stamp | None = None, first_ordinal: int = 0) -> RawFile:
-    return RawFile(
-        root=file.root,
-        uri=file.uri,
-        source=file.source,
-        path=file.path,
-        stamp=stamp or file.stamp,
-        file_id=file_id,
-        first_ordinal=first_ordinal,
-    )
+def search(
+    book: Ledger,
+    roots: Iterable[Root],
+    options: DiscoverOptions,
+    *,
+    reread: bool = False,
+    on_file: Callable[[int], None] | None = None,
+) -> Search:
+    """Walk the roots and compare every stamp with the ledger; nothing is read yet, nothing written.
+
+    With ``reread`` an equal stamp counts for nothing.  ``on_file(seen)`` reports progress.
+    """
+    walk = Search(book, options, on_file)
+    for root in roots:
+        walk.look_below(root, {} if reread else ledger.known_files(book, root.location))
+    return walk
 
 
 def discover(
@@ -262,30 +336,8 @@ def discover(
     on_file: Callable[[int], None] | None = None,
     on_hash: Callable[[int, int], None] | None = None,
 ) -> Discovery:
-    """Walk the roots and say of every file what it needs.
-
-    Nothing is written.  With ``reread`` an equal stamp counts for nothing.  ``on_file(seen)`` and
-    ``on_hash(done, of)`` report progress.
-    """
-    search = _Search(options, on_file)
-    for root in roots:
-        search.look_below(root, {} if reread else ledger.known_files(book, root.location))
-    hashed = list(search.hashed(on_hash))
-    result = search.result
-    file_ids = {file.file_id for file, _ in hashed}
-    finished = ledger.finished_contents(book, file_ids)
-    begun = ledger.next_ordinals(book, file_ids - finished)
-    earlier = {(place.root, place.uri, place.file_id): place.status for place in ledger.places(book, sorted(finished))}
-    taken: set[str] = set()
-    for file, known in hashed:
-        if known is not None and known.state == "settled" and known.file_id == file.file_id:
-            result.restamped.append(file)
-        elif file.file_id in finished:
-            status = earlier.get((file.root, file.uri, file.file_id), FileStatus.DUPLICATE)
-            result.sightings.append(plan.sighting(file, status))
-        elif file.file_id in taken:
-            result.copies.append(file)
-        else:
-            taken.add(file.file_id)
-            result.new.append(_with(file, file.file_id, first_ordinal=begun.get(file.file_id, 0)))
-    return result
+    """The whole search at once: what every file below the roots needs.  Nothing is written."""
+    found = Discovery()
+    for some in search(book, roots, options, reread=reread, on_file=on_file).hashed(on_hash):
+        found.add(some)
+    return found

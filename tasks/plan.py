@@ -30,12 +30,12 @@ def order(file: RawFile) -> tuple[str, str, str]:
 
 
 def batches(files: Iterable[RawFile], limits: BatchLimits) -> Iterator[Batch]:
-    """Cut the files into batches: the same files give the same batches, wherever and however often.
+    """Cut files that come in ``order`` into batches: the same files give the same batches, wherever and however often.
 
-    A file that is larger than the limit is a batch of its own.
+    A batch is handed on as soon as it is full.  A file that is larger than the limit is a batch of its own.
     """
     number, members, size = 0, list[RawFile](), 0
-    for file in sorted(files, key=order):
+    for file in files:
         if members and (size + file.stamp.size_bytes > limits.batch_bytes or len(members) >= limits.batch_files):
             yield Batch(number=number, files=tuple(members))
             number, members, size = number + 1, [], 0

@@ -18,7 +18,7 @@ from prefect.futures import PrefectFuture
 
 from tasks import direct
 from tasks.direct import Failure
-from tasks.discover import DiscoverOptions, Discovery, Root
+from tasks.discover import DiscoverOptions, Root, Search
 from tasks.ingest_batch import BatchOptions, ingest_batch
 from tasks.pool import Pool
 from warehouse.errors import TransientError
@@ -80,11 +80,10 @@ def discover(
     *,
     reread: bool = False,
     on_file: Callable[[int], None] | None = None,
-    on_hash: Callable[[int, int], None] | None = None,
-) -> Discovery:
+) -> Search:
     """``direct.discover`` as a task."""
-    found: Discovery = _discover(
-        Sealed(lambda: direct.discover(book, roots, options, reread=reread, on_file=on_file, on_hash=on_hash))
+    found: Search = _discover(
+        Sealed(lambda: direct.discover(book, roots, options, reread=reread, on_file=on_file))
     ).value
     return found
 

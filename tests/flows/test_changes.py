@@ -254,19 +254,19 @@ def test_a_file_that_changes_after_it_was_found_is_deferred(mill: Any, write_new
     # Replaced by another whole file between the hash and the batch, as a delivery by rename does.
     fresh = mill.put("a.txt.part", write_news(3))
     times = reading(path, [nothing])
-    real_rename, done = os.rename, []
+    real_rename = os.rename
 
-    import tasks.plan
+    import tasks.direct
 
-    batches = tasks.plan.batches
+    process = tasks.direct.process
 
-    def plan_and_replace(*arguments: Any) -> Any:
-        if not done:
-            done.append(real_rename(fresh, path))
-        return batches(*arguments)
+    def process_and_replace(home: Any, batches: Any, *arguments: Any) -> Any:
+        planned = list(batches)
+        real_rename(fresh, path)
+        return process(home, planned, *arguments)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tasks.plan, "batches", plan_and_replace)
+        patch.setattr(tasks.direct, "process", process_and_replace)
         outcome = mill.ingest()
     assert times[0] >= 1
     assert outcome.counts["deferred"] == 1

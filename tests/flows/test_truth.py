@@ -99,14 +99,14 @@ def test_a_removed_last_commit_is_named(copied: Any) -> None:
 @pytest.mark.parametrize(
     "statement",
     [
-        "UPDATE commits SET batch_id = 'f' || substr(batch_id, 2) WHERE commit_no = 2",
+        "UPDATE commits SET batch_id = substr(batch_id, 2) || substr(batch_id, 1, 1) WHERE commit_no = 2",
         "UPDATE commits SET pipeline_version = 'x' WHERE commit_no = 2",
-        "UPDATE commits SET commit_hash = 'f' || substr(commit_hash, 2) WHERE commit_no = 2",
+        "UPDATE commits SET commit_hash = substr(commit_hash, 2) || substr(commit_hash, 1, 1) WHERE commit_no = 2",
         "UPDATE sightings SET uri = uri || 'x' WHERE commit_no = 2",
         "UPDATE sightings SET status = 'duplicate' WHERE commit_no = 2",
         "DELETE FROM sightings WHERE commit_no = 2",
         "UPDATE parts SET row_count = row_count + 1 WHERE commit_no = 2",
-        "UPDATE parts SET sha256 = substr(sha256, 2) || '0' WHERE commit_no = 2",
+        "UPDATE parts SET sha256 = substr(sha256, 2) || substr(sha256, 1, 1) WHERE commit_no = 2",
         "DELETE FROM parts WHERE commit_no = 2",
         "UPDATE spans SET segment_count = segment_count + 1 WHERE commit_no = 2",
         "DELETE FROM spans WHERE commit_no = 2",

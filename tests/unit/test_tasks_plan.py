@@ -22,19 +22,32 @@ LIMITS = st.builds(BatchLimits, batch_bytes=st.integers(1, 120), batch_files=st.
 
 
 def raw_files(make: Any, entries: list[tuple[str, str, int]]) -> list[Any]:
-    return [
+    """Files in the order of plans."""
+    files = [
         make.raw_file(uri, f"{source}/{uri}", source=source, stamp=make.stamp(size_bytes=size))
         for source, uri, size in entries
     ]
+    return sorted(files, key=plan.order)
 
 
-@given(entries=FILES, limits=LIMITS, seed=st.integers())
-def test_the_same_files_give_the_same_batches(make: Any, entries: Any, limits: BatchLimits, seed: int) -> None:
+@given(entries=FILES, seed=st.integers())
+def test_the_order_is_that_of_names_whatever_order_files_were_found_in(make: Any, entries: Any, seed: int) -> None:
     files = raw_files(make, entries)
     shuffled = random.Random(seed).sample(files, len(files))
-    assert list(plan.batches(shuffled, limits)) == list(plan.batches(files, limits))
-    # A generator is as good as a list.
+    assert sorted(shuffled, key=plan.order) == files
+    assert files == sorted(files, key=lambda file: (file.source, file.uri))
+
+
+@given(entries=FILES, limits=LIMITS)
+def test_a_generator_is_as_good_as_a_list(make: Any, entries: Any, limits: BatchLimits) -> None:
+    files = raw_files(make, entries)
     assert list(plan.batches(iter(files), limits)) == list(plan.batches(files, limits))
+
+
+def test_a_full_batch_does_not_wait_for_the_last_file(make: Any) -> None:
+    files = iter(raw_files(make, [("wire", str(number), 1) for number in range(9)]))
+    first = next(plan.batches(files, BatchLimits(batch_files=3)))
+    assert [len(first.files), len(list(files))] == [3, 5]
 
 
 @given(entries=FILES, limits=LIMITS)
@@ -42,7 +55,7 @@ def test_every_file_is_in_one_batch_in_order(make: Any, entries: Any, limits: Ba
     files = raw_files(make, entries)
     batches = list(plan.batches(files, limits))
     planned = [file for batch in batches for file in batch.files]
-    assert planned == sorted(files, key=lambda file: (file.source, file.uri))
+    assert planned == files
     assert [batch.number for batch in batches] == list(range(len(batches)))
     assert all(batch.files for batch in batches)
 
@@ -71,9 +84,7 @@ def test_empty_files_are_limited_by_number(make: Any) -> None:
 
 def test_equal_uris_below_two_roots_have_an_order(make: Any) -> None:
     one, other = make.raw_file("a.txt", "1", root="/a"), make.raw_file("a.txt", "2", root="/b")
-    for files in ([one, other], [other, one]):
-        (batch,) = plan.batches(files, BatchLimits())
-        assert batch.files == (one, other)
+    assert sorted([other, one], key=plan.order) == [one, other]
 
 
 @pytest.mark.parametrize("status", [FileStatus.INGESTED, FileStatus.DUPLICATE, FileStatus.REJECTED])
