@@ -23,7 +23,7 @@ from typing import Self
 from tasks import plan
 from tasks.ingest_batch import BatchOptions
 from tasks.worker import FORK, OUT_OF_MEMORY, REAP
-from warehouse.errors import NewsmillError
+from warehouse.errors import NewsmillError, TransientError
 from warehouse.layout import Home
 from warehouse.records import Batch, Receipt
 from warehouse.vocabulary import Reason
@@ -164,7 +164,7 @@ class Pool:
         while len(data) < 8:
             more = self._control.recv(8 - len(data))
             if not more:
-                raise RuntimeError("the process that forks workers has ended; run the command again")
+                raise TransientError("the process that forks workers has ended; run the command again")
             data += more
         return int.from_bytes(data, "big")
 

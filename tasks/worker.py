@@ -38,7 +38,8 @@ def warm(cache: Path | None) -> None:
         language.configure(cache)
     language.preload()
     words.preload()
-    second_opinion.preload()
+    with contextlib.suppress(OSError):  # it unpacks its model into the temporary folder; who needs it will say so
+        second_opinion.preload()
     stamp = Stamp(size_bytes=0, mtime_ns=0, ctime_ns=0, inode=0)
     file = RawFile(root="", uri="a.txt", source="", path=b"", stamp=stamp, file_id="0" * 64)
     documents_of([(file, b" date 2019-04 Ein Satz zum Warmwerden. Und noch einer.")], DocumentOptions())
@@ -69,7 +70,7 @@ def serve(connection: Connection, memory_bytes: int) -> None:
     while True:
         try:
             home, batch, options = connection.recv()
-        except EOFError:
+        except (EOFError, ConnectionError):
             return
         try:
             answer: object = ingest_batch(home, batch, options)
@@ -79,7 +80,7 @@ def serve(connection: Connection, memory_bytes: int) -> None:
             answer = _portable(error)
         try:
             connection.send(answer)
-        except BrokenPipeError:
+        except ConnectionError:
             return
 
 
@@ -108,10 +109,20 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     warm(cache)
     children: set[int] = set()
+    # Whoever asked may be gone in the middle of an answer.
+    with contextlib.suppress(ConnectionError):
+        _obey(control, memory_bytes, children)
+    for pid in children:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+def _obey(control: socket.socket, memory_bytes: int, children: set[int]) -> None:
+    """Fork and reap as asked until the control socket is closed."""
     while True:
         message, fds, _, _ = socket.recv_fds(control, 9, 1)
         if not message:
-            break
+            return
         if message[:1] == FORK:
             pid = _fork(fds[0], memory_bytes, control)
             children.add(pid)
@@ -121,9 +132,6 @@ def main() -> None:
             _, status = os.waitpid(pid, 0)
             children.discard(pid)
             control.sendall((os.waitstatus_to_exitcode(status) & 0xFFFFFFFF).to_bytes(8, "big"))
-    for pid in children:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
 
 
 if __name__ == "__main__":

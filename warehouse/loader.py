@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from warehouse import ddl, ledger, parts, snapshots
 from warehouse.durable import copy_file, lock, temporary_file
-from warehouse.errors import DamagedError
+from warehouse.errors import DamagedError, TransientError
 from warehouse.layout import Home
 from warehouse.projection import LIVE, content_table, document_tables, reject_table, sighting_rejects, sighting_table
 from warehouse.records import Commit
@@ -213,6 +213,11 @@ def build(
         )
         database.execute("COMMIT")
         database.execute("CHECKPOINT")
+    except (duckdb.IOException, duckdb.FatalException) as error:
+        raise TransientError(
+            f"the snapshot could not be built ({str(error).splitlines()[0]}); what is committed is safe, "
+            "run `newsmill publish` when that is mended"
+        ) from error
     finally:
         database.close()
     wal = target.with_name(target.name + ".wal")

@@ -80,7 +80,7 @@ def small_disk(new_mill: Any) -> Iterator[Any]:
         place.rmdir()
 
 
-@pytest.mark.parametrize("free", [0, 120_000, 900_000, 3_200_000])
+@pytest.mark.parametrize("free", [0, 120_000, 900_000, 2_100_000])
 def test_a_full_disk(small_disk: Any, free: int) -> None:
     """Full from the start, at the first parts, in the middle, and when the snapshot is to be built."""
     mill = small_disk
