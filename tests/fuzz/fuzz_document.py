@@ -15,6 +15,7 @@ with atheris.instrument_imports(include=["tasks", "ftfy"]):
     from tasks.document import DocumentOptions
     from tasks.readers import ReadOptions
     from tasks.text import language
+    from tasks.text.language import second_opinion
 
 NAMES = (
     "000_ad13c6fc177309bb.txt",
@@ -40,5 +41,6 @@ def one(data: bytes) -> None:
 
 if __name__ == "__main__":
     language.preload()
+    second_opinion.preload()  # no single input is to be charged for it
     atheris.Setup(sys.argv, one)
     atheris.Fuzz()
