@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from warehouse import ddl, schema
-from warehouse.schema import PARTS, TABLES, description, note
+from warehouse.schema import PARTS, REFERENCES, TABLES, description, note
 from warehouse.vocabulary import (
     CommitKind,
     DecidedBy,
@@ -78,6 +78,11 @@ ROWS: dict[str, dict[str, Any]] = {
         "committed_at": datetime(2019, 4, 25), "file_count": 1, "document_count": 1, "paragraph_count": 1,
         "segment_count": 1, "reject_count": 0,
     },
+    "translations": {
+        "text_id": HASH[:32], "source_language": "de", "target_language": "en", "engine": "glossary",
+        "engine_version": "1", "text": "Text.", "quality": 0.5, "translated_at": datetime(2019, 4, 25), "run_id": "r",
+        "batch_id": HASH[:32],
+    },
 }  # fmt: skip
 
 
@@ -96,24 +101,26 @@ def insert(connection: duckdb.DuckDBPyConnection, table: str, **changes: Any) ->
 def test_the_public_tables_are_those_of_the_design(database: duckdb.DuckDBPyConnection) -> None:
     found = database.execute("SELECT table_name FROM duckdb_tables()").fetchall()
     assert {name for (name,) in found} == {
-        "files", "documents", "paragraphs", "segments", "rejects", "runs", "loads", "about",
+        "files", "documents", "paragraphs", "segments", "rejects", "runs", "loads", "translations", "about",
+        "ref_languages", "ref_stop_words",
     }  # fmt: skip
 
 
 def test_every_table_and_column_is_described(database: duckdb.DuckDBPyConnection) -> None:
     tables = database.execute("SELECT table_name, comment FROM duckdb_tables() WHERE table_name <> 'about'").fetchall()
     assert [name for name, comment in tables if not comment] == []
+    every = TABLES | REFERENCES
     columns = database.execute(
         "SELECT table_name, column_name, comment FROM duckdb_columns() WHERE table_name IN (SELECT unnest($tables))",
-        {"tables": list(TABLES)},
+        {"tables": list(every)},
     ).fetchall()
-    assert len(columns) == sum(len(table) for table in TABLES.values())
+    assert len(columns) == sum(len(table) for table in every.values())
     for table, column, comment in columns:
-        assert comment == description(TABLES[table].field(column)) != "", f"{table}.{column}"
+        assert comment == description(every[table].field(column)) != "", f"{table}.{column}"
 
 
 def test_a_description_is_one_line(database: duckdb.DuckDBPyConnection) -> None:
-    for table in (*TABLES.values(), *PARTS.values()):
+    for table in (*TABLES.values(), *PARTS.values(), *REFERENCES.values()):
         for item in (table, *table):
             assert description(item)
             assert "\n" not in description(item)
@@ -124,23 +131,24 @@ def test_every_view_is_there_with_a_comment(database: duckdb.DuckDBPyConnection)
     assert set(found) == set(ddl.VIEWS) >= {"v_documents", "v_documents_monthly", "v_languages", "v_rejects_by_reason"}
     for name, comment in found.items():
         header = ddl.view_header(name)
-        assert comment == f"{header['question']} One row is {header['grain']}"
+        assert comment == f"{header.question} One row is {header.grain}"
 
 
 @pytest.mark.parametrize("name", ddl.VIEWS)
 def test_a_views_example_runs(database: duckdb.DuckDBPyConnection, name: str) -> None:
     header = ddl.view_header(name)
-    assert set(header) == {"question", "grain", "example"}
-    assert header["question"].endswith("?")
-    assert name in header["example"]
-    database.execute(header["example"])
+    assert header.question.endswith("?")
+    assert header.grain
+    assert name in header.example
+    database.execute(header.example)
 
 
 def test_every_view_file_is_a_view() -> None:
     from importlib import resources
 
-    files = {path.name for path in resources.files("warehouse.sql").joinpath("views").iterdir()}
-    assert files - {"__pycache__", "__init__.py"} == {f"{name}.sql" for name in ddl.VIEWS}
+    for kind, names in (("views", ddl.VIEWS), ("macros", ddl.MACROS)):
+        files = {path.name for path in resources.files("warehouse.sql").joinpath(kind).iterdir()}
+        assert files - {"__pycache__", "__init__.py"} == {f"{name}.sql" for name in names}
 
 
 def test_what_may_not_be_null_cannot_be(database: duckdb.DuckDBPyConnection) -> None:
@@ -190,6 +198,9 @@ BAD = [
     ("loads", "kind", "merge"),
     ("loads", "commit_hash", "x"),
     ("loads", "reject_count", -1),
+    ("translations", "text_id", "x"),
+    ("translations", "quality", 1.5),
+    ("translations", "text", None),
 ]
 
 
@@ -287,5 +298,5 @@ def test_a_part_shares_its_columns_with_its_table() -> None:
 def test_the_dictionary_knows_every_column_of_the_schema_module() -> None:
     """A table that is declared but not listed would have neither DDL nor description."""
     declared = [value for value in vars(schema).values() if isinstance(value, pa.Schema)]
-    listed = [*TABLES.values(), *PARTS.values()]
+    listed = [*TABLES.values(), *PARTS.values(), *REFERENCES.values()]
     assert [table for table in declared if not any(table is one for one in listed)] == []
