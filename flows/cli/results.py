@@ -111,7 +111,7 @@ def _rows(reader: pa.RecordBatchReader) -> Iterator[dict[str, Any]]:
 
 
 class _Lines:
-    r"""Takes CSV with line ends as its standard has them, writes ``\n``; the writer quotes only what its own end has."""
+    r"""CSV lines that end with ``\n``: the writer quotes a ``\r`` only where its own line ends have one."""
 
     def __init__(self, stream: IO[str]) -> None:
         self.stream = stream
