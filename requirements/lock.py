@@ -26,6 +26,7 @@ LOCKS = {
     "core": ["pyproject.toml"],
     "build": ["--group", "build"],
     "postgres": ["pyproject.toml", "--extra", "postgres"],
+    "search": ["pyproject.toml", "--extra", "search"],
     "fuzz": ["--group", "fuzz"],
     "dev": ["pyproject.toml", "--all-extras", "--group", "dev", "--group", "build"],
 }

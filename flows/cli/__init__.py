@@ -9,6 +9,11 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "ingest": ("flows.cli.ingest:ingest", "Ingest everything new below PATHS, or in the inbox."),
     "inspect": ("flows.cli.inspect:inspect", "What newsmill makes of files, without ingesting them."),
     "sql": ("flows.cli.sql:sql", "Ask the newest snapshot; reads the tables and nothing else."),
+    "search": (
+        "flows.cli.search:search",
+        "Full-text search: the texts that fit some words best, in any of their forms.",
+    ),
+    "index": ("flows.cli.search:index", "Build the full-text index of the newest snapshot."),
     "status": ("flows.cli.status:status", "What is in the warehouse, what waits, and how the last runs ended."),
     "rejects": ("flows.cli.rejects:rejects", "What was refused, and why."),
     "replay": ("flows.cli.replay:replay", "Read files again: after a fix, by reason, or what an older version made."),

@@ -20,7 +20,7 @@ from flows.settings import Settings
 from warehouse import queries
 from warehouse.durable import private_file
 from warehouse.errors import NewsmillError
-from warehouse.queries import QueryOptions
+from warehouse.queries import Attach, QueryOptions
 
 HISTORY = ".newsmill_history"
 LINES = 1000
@@ -108,7 +108,9 @@ def _statements() -> Iterator[str]:
             yield statement
 
 
-def converse(settings: Settings, options: QueryOptions, results: ResultOptions, output: Path | None) -> int:
+def converse(
+    settings: Settings, options: QueryOptions, results: ResultOptions, output: Path | None, attach: Attach | None = None
+) -> int:
     """Answer until Ctrl-D or ``.quit``; with ``output`` every answer replaces the file."""
     elsewhere = bool(settings.ledger_url)
     path = queries.newest_or_error(settings.layout)
@@ -118,7 +120,7 @@ def converse(settings: Settings, options: QueryOptions, results: ResultOptions, 
 
     def answer(statement: str, shown: ResultOptions, **values: str) -> None:
         with queries.streamed(
-            settings.layout, statement, values, is_ledger_elsewhere=elsewhere, options=options
+            settings.layout, statement, values, is_ledger_elsewhere=elsewhere, options=options, attach=attach
         ) as reader:
             write(reader, shown, output if statement not in (_TABLES, _COLUMNS) else None)
 

@@ -35,6 +35,7 @@ def sql(
     raw: Annotated[bool, Parameter(help="CSV as stored; else no text begins like a formula of a spreadsheet.")] = False,
     memory: Annotated[str | None, Parameter(help="Most memory, like 2GB; more goes to temporary files.")] = None,
     seconds: Annotated[float | None, Parameter(help="Stop after so long.", validator=Number(gt=0))] = None,
+    search: Annotated[bool, Parameter(help="Attach the full-text index as `search`.")] = False,
     common: Common = DEFAULT,
 ) -> int:
     """Ask the newest snapshot; reads the tables and nothing else.
@@ -46,6 +47,7 @@ def sql(
     newsmill sql "SELECT count(*) FROM documents WHERE language = $lang" -p lang=de
     newsmill sql "FROM v_documents" --format parquet -o documents.parquet
     newsmill sql -f report.sql --format csv --seconds 60 --memory 2GB
+    newsmill sql --search "FROM search.matches('Winter') ORDER BY score DESC LIMIT 5"
     newsmill sql
     ```
 
@@ -57,17 +59,24 @@ def sql(
         raise ConfigError("--format parquet needs a file: -o FILE")
     settings = common.settings
     options, results = QueryOptions(memory, seconds), ResultOptions(format, rows, raw)
+    attach = None
+    if search:
+        from warehouse.search import attacher
+
+        attach = attacher(settings.layout)
     if query is None and file is None and sys.stdin is not None and sys.stdin.isatty():
         from flows.cli.prompt import converse
 
-        return converse(settings, options, results, output)
+        return converse(settings, options, results, output, attach)
     text = _query(query, file)
     pairs = [word.partition("=") for word in param]
     if wrong := [name for name, sign, _ in pairs if not sign]:
         raise ConfigError(f"--param takes name=value, not {wrong[0]!r}")
     values = {name: value for name, _, value in pairs}
     elsewhere = bool(settings.ledger_url)
-    with queries.streamed(settings.layout, text, values, is_ledger_elsewhere=elsewhere, options=options) as reader:
+    with queries.streamed(
+        settings.layout, text, values, is_ledger_elsewhere=elsewhere, options=options, attach=attach
+    ) as reader:
         write(reader, results, output)
     return 0
 

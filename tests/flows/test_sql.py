@@ -263,6 +263,8 @@ JSON_COMMANDS: dict[str, list[str]] = {
     "verify": ["verify", "--deep"],
     "publish": ["publish"],
     "settings": ["settings"],
+    "index": ["index"],
+    "search": ["search", "winter"],
     "rebuild": ["rebuild"],
 }
 
