@@ -20,5 +20,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "verify": ("flows.cli.verify:verify", "Prove that nothing is missing and nothing is double."),
     "rebuild": ("flows.cli.publish:rebuild", "Build the warehouse anew from parts and ledger, and publish it."),
     "publish": ("flows.cli.publish:publish", "Publish what is committed and not yet in a snapshot."),
+    "export": (
+        "flows.cli.export:export",
+        "Write documents to a file for other tools: Parquet, JSON Lines, or a DuckDB file of their own.",
+    ),
     "settings": ("flows.cli.settings:settings", "Every setting, its value, and where that came from."),
 }

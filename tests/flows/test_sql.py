@@ -265,14 +265,18 @@ JSON_COMMANDS: dict[str, list[str]] = {
     "settings": ["settings"],
     "index": ["index"],
     "search": ["search", "winter"],
+    "export": ["export", "OUT", "--replace"],
     "rebuild": ["rebuild"],
 }
 
 
 @pytest.mark.parametrize("command", JSON_COMMANDS)
-def test_the_json_of_every_command_parses(milled: Any, command: str) -> None:
+def test_the_json_of_every_command_parses(milled: Any, tmp_path: Path, command: str) -> None:
     file = str(sorted(milled.raw.iterdir())[0])
-    words = [{"RAW": str(milled.raw), "FILE": file}.get(word, word) for word in JSON_COMMANDS[command]]
+    words = [
+        {"RAW": str(milled.raw), "FILE": file, "OUT": str(tmp_path / "out.jsonl")}.get(word, word)
+        for word in JSON_COMMANDS[command]
+    ]
     answer = milled.cli(*words, "--format", "json")
     assert answer.code == 0, answer.err
     assert isinstance(answer.json(), dict | list)
