@@ -105,9 +105,8 @@ def _json_lines(snapshot: Path, target: Path, options: ExportOptions) -> int:
 
 
 def _count(database: duckdb.DuckDBPyConnection, sql: str) -> int:
-    row = database.execute(sql).fetchone()
-    assert row is not None
-    return int(row[0])
+    ((count,),) = database.execute(sql).fetchall()
+    return int(count)
 
 
 @contextlib.contextmanager

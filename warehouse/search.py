@@ -111,7 +111,7 @@ def _index(connection: duckdb.DuckDBPyConnection, language: str, stemmer: str, *
         + _sql("matches", language=language, tokens=_tokens("words", stemmer, is_spaced=is_spaced))
     )
     connection.execute("CHECKPOINT search")
-    (count,) = connection.execute(f"SELECT count(*) FROM {table}").fetchone()  # type: ignore[misc]  # noqa: S608
+    ((count,),) = connection.execute(f"SELECT count(*) FROM {table}").fetchall()  # noqa: S608 - a name of ours
     return int(count)
 
 

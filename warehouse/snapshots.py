@@ -86,14 +86,15 @@ def about(path: Path) -> About:
 def about_open(connection: duckdb.DuckDBPyConnection, path: Path) -> About:
     """The same over a connection that is already open."""
     try:
-        row = connection.execute(
+        # All of it: DuckDB 2 does no other work on a connection with an unread result.
+        rows = connection.execute(
             "SELECT tables_fingerprint, views_fingerprint, commit_no, commit_hash FROM about"
-        ).fetchone()
+        ).fetchall()
     except duckdb.Error as error:
         raise DamagedError(f"snapshot {path} is not newsmill's, or damaged; run `newsmill rebuild`") from error
-    if row is None:
+    if not rows:
         raise DamagedError(f"snapshot {path} is not whole; run `newsmill rebuild`")
-    return About(*row)
+    return About(*rows[0])
 
 
 def last_published(home: Home) -> tuple[int, str] | None:
