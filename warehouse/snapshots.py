@@ -144,7 +144,15 @@ def prune(home: Home) -> list[Path]:
 
 
 def sweep(home: Home) -> None:
-    """Remove what killed builds left; under the loader lock only."""
-    leftovers = (home.versions.glob(f"{TEMPORARY}*"), home.path.glob(f"{TEMPORARY}*-{home.warehouse.name}"))
+    """Remove what killed builds left; under the loader lock only.
+
+    A log beside a snapshot is nobody's: a client left it that opened the file for writing and died.  It would be
+    replayed by whoever opens that snapshot.
+    """
+    leftovers = (
+        home.versions.glob(f"{TEMPORARY}*"),
+        home.versions.glob("warehouse-*.duckdb.wal*"),
+        home.path.glob(f"{TEMPORARY}*-{home.warehouse.name}"),
+    )
     for path in itertools.chain(*leftovers):
         path.unlink(missing_ok=True)
