@@ -5,11 +5,13 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
 # langdetect is published as source only; it is pure Python and built with the pinned setuptools of build.txt.
 PINNED := --require-hashes --no-deps --only-binary :all: --no-binary langdetect --no-build-isolation
 INPUT ?= seeds/raw
+# What of the warehouse talks to DuckDB.
+ON_DUCKDB := ddl export loader projection queries snapshots verify
 SECONDS ?= 600
 NEWSMILL := $(BIN)/newsmill
 
 .DEFAULT_GOAL := help
-.PHONY: help ingest test test-long eval fuzz check format lock clean
+.PHONY: help ingest test test-long test-duckdb2 eval fuzz check format dictionary lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -23,6 +25,9 @@ test: .venv/dev.done ## the tests, below ten minutes on two cores
 
 test-long: .venv/dev.done ## the long campaigns: crash points, hostile input
 	$(BIN)/python -m pytest -m long
+
+test-duckdb2: .venv/duckdb2/done ## the tests of warehouse and SQL on DuckDB 2
+	.venv/duckdb2/bin/python -m pytest -q tests/sql tests/flows/test_sql.py $(patsubst %,tests/unit/test_warehouse_%.py,$(ON_DUCKDB))
 
 eval: .venv/dev.done ## what the text core promises, measured: one table
 	$(BIN)/python -m benchmarks.evaluate
@@ -40,6 +45,9 @@ check: .venv/dev.done ## formatting, lint, types, import contracts, doctests
 format: .venv/dev.done ## apply the formatter and the safe fixes
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+dictionary: .venv/core.done ## renew docs/data-dictionary.md from the schema and the SQL files
+	$(BIN)/python -m warehouse.dictionary > docs/data-dictionary.md
 
 lock: ## renew requirements/*.txt from pyproject.toml
 	$(PYTHON) requirements/lock.py
@@ -59,6 +67,17 @@ clean: ## remove the environment and caches; data/ stays
 
 .venv/dev.done: .venv/core.done requirements/dev.txt
 	$(PIP) install $(PINNED) -r requirements/dev.txt
+	@touch $@
+
+# An environment on top of the other, in which only DuckDB is another one.
+.venv/duckdb2/done: .venv/dev.done requirements/duckdb2.txt
+	rm -rf .venv/duckdb2
+	$(BIN)/python -m venv .venv/duckdb2
+	.venv/duckdb2/bin/python -m pip --quiet --disable-pip-version-check --no-input install $(PINNED) -r requirements/duckdb2.txt
+	$(BIN)/python -c 'import site; print(f"import site; site.addsitedir({site.getsitepackages()[0]!r})")' \
+	  > $$(.venv/duckdb2/bin/python -c 'import site; print(site.getsitepackages()[0])')/below.pth
+	sed "1s|.*|#!$(CURDIR)/.venv/duckdb2/bin/python|" $(BIN)/newsmill > .venv/duckdb2/bin/newsmill
+	chmod +x .venv/duckdb2/bin/newsmill
 	@touch $@
 
 .venv/fuzz.done: .venv/dev.done requirements/fuzz.txt

@@ -26,7 +26,9 @@ LOCKS = {
     "core": ["pyproject.toml"],
     "build": ["--group", "build"],
     "postgres": ["pyproject.toml", "--extra", "postgres"],
+    "search": ["pyproject.toml", "--extra", "search"],
     "fuzz": ["--group", "fuzz"],
+    "duckdb2": ["--group", "duckdb2"],
     "dev": ["pyproject.toml", "--all-extras", "--group", "dev", "--group", "build"],
 }
 
@@ -37,7 +39,7 @@ def main() -> None:
         subprocess.run([sys.executable, "-m", "venv", folder], check=True)
         subprocess.run([f"{folder}/bin/pip", "install", "--quiet", RESOLVER], check=True)
         for name, what in LOCKS.items():
-            keep = [] if name in ("core", "build") else ["--constraints", "requirements/core.txt"]
+            keep = [] if name in ("core", "build", "duckdb2") else ["--constraints", "requirements/core.txt"]
             command = [f"{folder}/bin/uv", "pip", "compile", *COMMON, *what, *keep, "-o", f"requirements/{name}.txt"]
             subprocess.run(command, cwd=ROOT, check=True)
 

@@ -1,18 +1,44 @@
-"""DuckDB's DDL and comments, made from the Arrow schema and the view files.
+"""DuckDB's DDL and comments, made from the Arrow schema and the files of views and macros.
 
-Belongs here: how a column or view is spelt in DuckDB.  Does not belong here: which columns there are (``schema``)
-or filling them (``loader``).
+Belongs here: how a column, view, macro or reference table is spelt in DuckDB.  Does not belong here: which columns
+there are (``schema``) or filling them (``loader``).
 """
 
 import hashlib
 from importlib import resources
+from typing import NamedTuple
 
 import pyarrow as pa
 
-from warehouse.schema import DERIVED, TABLES, description, note, quoted
+from warehouse import references
+from warehouse.schema import DERIVED, REFERENCES, TABLES, description, note, quoted
 
-# In the order of creation: a view may stand on those before it.
-VIEWS = ("segments", "v_documents", "v_documents_monthly", "v_languages", "v_rejects_by_reason")
+# In the order of creation: a view may stand on those before it, a macro on every view.
+VIEWS = (
+    "segments",
+    "v_documents",
+    "v_documents_current",
+    "v_documents_monthly",
+    "v_documents_daily",
+    "v_languages",
+    "v_detectors",
+    "v_repairs",
+    "v_flags",
+    "v_encodings",
+    "v_rejects_by_reason",
+    "v_sources",
+    "v_quotes",
+    "v_headings",
+    "v_captions",
+    "v_credits",
+    "v_reading_level",
+    "v_duplicates",
+    "v_superseded_files",
+    "v_load_history",
+    "v_segments_to_translate",
+    "v_fineweb",
+)
+MACROS = ("ngrams", "top_terms", "keyword_series", "documents_matching", "keyness")
 
 # One row that tells newsmill what a snapshot holds; not part of the public tables.
 ABOUT = """CREATE TABLE about (
@@ -31,6 +57,26 @@ _PLAIN = {
     pa.date32(): "DATE",
     pa.timestamp("us"): "TIMESTAMP",
 }
+_WORDS = ("question", "grain", "arguments", "example")
+
+
+class Header(NamedTuple):
+    """What the comment lines at the head of a view or macro file say.
+
+    ``columns`` maps each column to its description, in order; those that a view takes over from a table have the
+    table's.  ``arguments`` is a macro's signature; a macro without ``columns`` is an expression.
+    """
+
+    question: str
+    grain: str
+    example: str
+    arguments: str
+    columns: dict[str, str]
+
+    @property
+    def comment(self) -> str:
+        """The comment of the view or macro in DuckDB."""
+        return f"{self.question} One row is {self.grain}" if self.columns else f"{self.question} Gives {self.grain}"
 
 
 def duckdb_type(kind: pa.DataType) -> str:
@@ -46,8 +92,13 @@ def duckdb_type(kind: pa.DataType) -> str:
     return _PLAIN[kind]
 
 
+def type_of(field: pa.Field) -> str:
+    """DuckDB's type of a column."""
+    return note(field, "duckdb_type") or duckdb_type(field.type)
+
+
 def _column(field: pa.Field) -> str:
-    words = [field.name, note(field, "duckdb_type") or duckdb_type(field.type)]
+    words = [field.name, type_of(field)]
     if compression := note(field, "compression"):
         words.append(f"USING COMPRESSION {compression}")
     if not field.nullable:
@@ -57,48 +108,97 @@ def _column(field: pa.Field) -> str:
     return " ".join(words)
 
 
-def table_statements() -> list[str]:
-    """CREATE TABLE and COMMENT ON for every public table, and the table about the snapshot."""
-    statements = [ABOUT]
-    for name, table in TABLES.items():
-        statements.append(f"CREATE TABLE {name} (\n    " + ",\n    ".join(map(_column, table)) + "\n)")
-        statements.extend(_comments("TABLE", name, table))
-    return statements
-
-
-def _comments(kind: str, name: str, table: pa.Schema) -> list[str]:
+def _table(name: str, table: pa.Schema, create: str = "CREATE TABLE") -> list[str]:
     return [
-        f"COMMENT ON {kind} {name} IS {quoted(description(table))}",
+        f"{create} {name} (\n    " + ",\n    ".join(map(_column, table)) + "\n)",
+        f"COMMENT ON TABLE {name} IS {quoted(description(table))}",
         *(f"COMMENT ON COLUMN {name}.{field.name} IS {quoted(description(field))}" for field in table),
     ]
 
 
-def view_text(name: str) -> str:
-    """The SELECT of a view with its header."""
-    return resources.files("warehouse.sql").joinpath("views", f"{name}.sql").read_text(encoding="utf-8")
+def table_statements() -> list[str]:
+    """CREATE TABLE and COMMENT ON for every public table, and the table about the snapshot."""
+    return [ABOUT, *(statement for name, table in TABLES.items() for statement in _table(name, table))]
 
 
-def view_header(name: str) -> dict[str, str]:
-    """Question, grain and example of a view.
+def _file(kind: str, name: str) -> str:
+    return resources.files("warehouse.sql").joinpath(kind, f"{name}.sql").read_text(encoding="utf-8")
 
-    >>> view_header("v_languages")["grain"]
+
+def _header(text: str) -> Header:
+    found = dict.fromkeys(_WORDS, "")
+    columns: dict[str, str] = {}
+    for line in text.splitlines():
+        if not line.startswith("-- "):
+            break
+        key, _, value = line.removeprefix("-- ").partition(": ")
+        if key in found:
+            found[key] = value
+        elif key.startswith("like "):
+            table = (TABLES | DERIVED)[key.removeprefix("like ")]
+            names = table.names if value == "*" else value.split(", ")
+            columns |= {name: description(table.field(name)) for name in names}
+        else:
+            columns[key] = value
+    return Header(**found, columns=columns)
+
+
+def view_header(name: str) -> Header:
+    """Question, grain, example and columns of a view.
+
+    >>> view_header("v_languages").grain
     'one language of distinct current texts'
     """
-    lines = (line.removeprefix("-- ") for line in view_text(name).splitlines() if line.startswith("-- "))
-    return dict(line.split(": ", 1) for line in lines)
+    return _header(_file("views", name))
+
+
+def macro_header(name: str) -> Header:
+    """Question, grain, example, arguments and columns of a macro.
+
+    >>> macro_header("keyword_series").arguments
+    'keyword, lang := NULL'
+    """
+    return _header(_file("macros", name))
+
+
+def _reference(name: str, table: pa.Schema) -> list[str]:
+    values = ",\n".join(
+        "("
+        + ", ".join(str(value).lower() if isinstance(value, bool) else quoted(value) for value in row.values())
+        + ")"
+        for row in references.rows(name)
+    )
+    create, *comments = _table(name, table, "CREATE OR REPLACE TABLE")
+    return [create, f"INSERT INTO {name} VALUES\n{values}", *comments]
+
+
+def _view(name: str) -> list[str]:
+    text = _file("views", name)
+    header = _header(text)
+    return [
+        f"CREATE OR REPLACE VIEW {name} AS\n{text}",
+        f"COMMENT ON VIEW {name} IS {quoted(description(DERIVED[name]) if name in DERIVED else header.comment)}",
+        *(f"COMMENT ON COLUMN {name}.{column} IS {quoted(words)}" for column, words in header.columns.items()),
+    ]
+
+
+def _macro(name: str) -> list[str]:
+    text = _file("macros", name)
+    header = _header(text)
+    table = "TABLE" if header.columns else ""
+    return [
+        f"CREATE OR REPLACE MACRO {name}({header.arguments}) AS {table}\n{text}",
+        f"COMMENT ON MACRO {table} {name} IS {quoted(header.comment)}",
+    ]
 
 
 def view_statements() -> list[str]:
-    """CREATE OR REPLACE VIEW and its comment for every view."""
-    statements = []
-    for name in VIEWS:
-        header = view_header(name)
-        statements.append(f"CREATE OR REPLACE VIEW {name} AS\n{view_text(name)}")
-        if name in DERIVED:
-            statements.extend(_comments("VIEW", name, DERIVED[name]))
-            continue
-        statements.append(f"COMMENT ON VIEW {name} IS {quoted(header['question'] + ' One row is ' + header['grain'])}")
-    return statements
+    """What stands on the tables and is replaced when it changes: reference tables, views, macros, their comments."""
+    return [
+        *(statement for name, table in REFERENCES.items() for statement in _reference(name, table)),
+        *(statement for name in VIEWS for statement in _view(name)),
+        *(statement for name in MACROS for statement in _macro(name)),
+    ]
 
 
 def fingerprint(statements: list[str]) -> str:

@@ -52,6 +52,12 @@ def temporary_file(folder: Path) -> Iterator[Path]:
         path.unlink(missing_ok=True)
 
 
+def private_file(path: Path) -> None:
+    """Make sure that a file is there and nobody else reads it; what is in it stays."""
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    path.chmod(0o600)
+
+
 def rename_durably(temporary: Path, final: Path) -> None:
     """Give a written file its name: its bytes first, then the name, then the folder that holds the name."""
     fsync_path(temporary)

@@ -44,6 +44,16 @@ class Home:
         return self.path / "warehouse.duckdb"
 
     @property
+    def indexes(self) -> Path:
+        """Full-text indexes."""
+        return self.path / "search"
+
+    @property
+    def search(self) -> Path:
+        """The symlink to the newest full-text index."""
+        return self.path / "search.duckdb"
+
+    @property
     def locks(self) -> Path:
         """Lock files; their content means nothing."""
         return self.path / "locks"

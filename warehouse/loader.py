@@ -190,9 +190,11 @@ def build(
         )
         database.execute("USE warehouse")
         if base is None:
+            database.execute("BEGIN")  # one for all: each alone would be flushed alone
             for statement in tables:
                 database.execute(statement)
             database.execute("INSERT INTO about VALUES (?, '', 0, '')", [ddl.fingerprint(tables)])
+            database.execute("COMMIT")
         known = snapshots.about_open(database, target)
         pending = ledger.commits_above(book, known.commit_no)
         for done, commit in enumerate(pending, start=1):

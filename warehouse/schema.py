@@ -240,6 +240,21 @@ LOADS = _table(
     _count("reject_count", "rejects in the commit"),
 )
 
+# A translation is of a text, not of a place: the same sentence in a hundred documents is translated once.
+TRANSLATIONS = _table(
+    "One row is one text in another language, by one version of one engine.",
+    TEXT_ID,
+    column("source_language", TEXT, "language that the engine was told, an ISO 639 code"),
+    column("target_language", TEXT, "language of the translation, an ISO 639 code"),
+    column("engine", TEXT, "what translated"),
+    column("engine_version", TEXT, "its version, with that of its model and glossary"),
+    column("text", TEXT, "the translation"),
+    _share("quality", "the engine's own estimate, where it makes one", nullable=True),
+    column("translated_at", MOMENT, "when the translation was committed"),
+    RUN_ID,
+    BATCH_ID,
+)
+
 TABLES: dict[str, pa.Schema] = {
     "files": FILES,
     "documents": DOCUMENTS,
@@ -247,6 +262,25 @@ TABLES: dict[str, pa.Schema] = {
     "rejects": REJECTS,
     "runs": RUNS,
     "loads": LOADS,
+    "translations": TRANSLATIONS,
+}
+
+# Small tables that come with newsmill (seeds/reference) instead of being ingested.
+REFERENCES: dict[str, pa.Schema] = {
+    "ref_languages": _table(
+        "One row is one language that newsmill may find.",
+        column("language", TEXT, "ISO 639 code: two letters where there are two; und where nothing is known"),
+        column("name", TEXT, "English name"),
+        column("endonym", TEXT, "what the language calls itself; empty for und"),
+        column("script", TEXT, "ISO 15924 code of the script that its news is mostly printed in"),
+        column("is_spaced", pa.bool_(), "whether blanks part its words"),
+        column("stemmer", TEXT, "stemmer of full-text search, none where DuckDB has none"),
+    ),
+    "ref_stop_words": _table(
+        "One row is one word that says little about a text in its language.",
+        column("language", TEXT, "ISO 639 code"),
+        column("word", TEXT, "the word in small letters"),
+    ),
 }
 
 

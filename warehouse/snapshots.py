@@ -87,14 +87,15 @@ def about(path: Path) -> About:
 def about_open(connection: duckdb.DuckDBPyConnection, path: Path) -> About:
     """The same over a connection that is already open."""
     try:
-        row = connection.execute(
+        # All of it: DuckDB 2 does no other work on a connection with an unread result.
+        rows = connection.execute(
             "SELECT tables_fingerprint, views_fingerprint, commit_no, commit_hash FROM about"
-        ).fetchone()
+        ).fetchall()
     except duckdb.Error as error:
         raise DamagedError(f"snapshot {path} is not newsmill's, or damaged; run `newsmill rebuild`") from error
-    if row is None:
+    if not rows:
         raise DamagedError(f"snapshot {path} is not whole; run `newsmill rebuild`")
-    return About(*row)
+    return About(*rows[0])
 
 
 def last_published(home: Home) -> tuple[int, str] | None:
@@ -144,8 +145,16 @@ def prune(home: Home) -> list[Path]:
 
 
 def sweep(home: Home) -> None:
-    """Remove what killed builds left; under the loader lock only."""
-    leftovers = (home.versions.glob(f"{TEMPORARY}*"), home.path.glob(f"{TEMPORARY}*-{home.warehouse.name}"))
+    """Remove what killed builds left; under the loader lock only.
+
+    A log beside a snapshot is nobody's: a client left it that opened the file for writing and died.  It would be
+    replayed by whoever opens that snapshot.
+    """
+    leftovers = (
+        home.versions.glob(f"{TEMPORARY}*"),
+        home.versions.glob("warehouse-*.duckdb.wal*"),
+        home.path.glob(f"{TEMPORARY}*-{home.warehouse.name}"),
+    )
     for path in itertools.chain(*leftovers):
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)  # what did not fit into a build's memory

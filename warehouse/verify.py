@@ -32,6 +32,7 @@ UNIQUE = {
     "files": "root, uri, file_id",
     "loads": "commit_no",
     "runs": "run_id",
+    "translations": "text_id, source_language, target_language, engine, engine_version",
 }
 # Each returns what does not hold: the number of rows, with the words in front of it.
 INVARIANTS = {
@@ -51,6 +52,7 @@ INVARIANTS = {
     "documents of a content that no file row has": """
         SELECT count(*) FROM documents WHERE file_id NOT IN (SELECT file_id FROM files WHERE file_id IS NOT NULL)
         AND ordinal = 0 AND file_id NOT IN (SELECT unnest($pending::VARCHAR[]))""",
+    "translations that no commit brought": "SELECT count(*) FROM translations ANTI JOIN loads USING (batch_id)",
     "commits whose run has no row": "SELECT count(*) FROM loads ANTI JOIN runs USING (run_id)",
     "dates that claim more than their precision": """
         SELECT count(*) FROM documents WHERE (published_on IS NULL) <> (published_precision IS NULL)

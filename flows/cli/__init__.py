@@ -9,11 +9,20 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "ingest": ("flows.cli.ingest:ingest", "Ingest everything new below PATHS, or in the inbox."),
     "inspect": ("flows.cli.inspect:inspect", "What newsmill makes of files, without ingesting them."),
     "sql": ("flows.cli.sql:sql", "Ask the newest snapshot; reads the tables and nothing else."),
+    "search": (
+        "flows.cli.search:search",
+        "Full-text search: the texts that fit some words best, in any of their forms.",
+    ),
+    "index": ("flows.cli.search:index", "Build the full-text index of the newest snapshot."),
     "status": ("flows.cli.status:status", "What is in the warehouse, what waits, and how the last runs ended."),
     "rejects": ("flows.cli.rejects:rejects", "What was refused, and why."),
     "replay": ("flows.cli.replay:replay", "Read files again: after a fix, by reason, or what an older version made."),
     "verify": ("flows.cli.verify:verify", "Prove that nothing is missing and nothing is double."),
     "rebuild": ("flows.cli.publish:rebuild", "Build the warehouse anew from parts and ledger, and publish it."),
     "publish": ("flows.cli.publish:publish", "Publish what is committed and not yet in a snapshot."),
+    "export": (
+        "flows.cli.export:export",
+        "Write documents to a file for other tools: Parquet, JSON Lines, or a DuckDB file of their own.",
+    ),
     "settings": ("flows.cli.settings:settings", "Every setting, its value, and where that came from."),
 }

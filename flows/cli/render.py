@@ -9,6 +9,7 @@ import json
 import math
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
 from decimal import Decimal
 from types import TracebackType
 from typing import Any, Self
@@ -50,7 +51,20 @@ def _compact(value: object) -> str:
         return f"{value:.6g}"
     if isinstance(value, list | dict):
         return json_text(value)
-    return str(value)
+    return str(plain(value))
+
+
+def _interval(value: tuple[int, int, int]) -> str:
+    """Months, days and nanoseconds in words.
+
+    >>> _interval((14, 3, 3_600_000_000_000)), _interval((0, 0, 0))
+    ('14 months 3 days 1:00:00', '0:00:00')
+    """
+    months, days, nanoseconds = value
+    words = [f"{number} {name}{'s' * (number != 1)}" for number, name in ((months, "month"), (days, "day")) if number]
+    if nanoseconds or not words:
+        words.append(str(timedelta(microseconds=nanoseconds // 1000)))
+    return " ".join(words)
 
 
 def table(
@@ -68,15 +82,19 @@ def table(
 
 
 def plain(value: object) -> object:
-    """A value as JSON can hold it: NaN and infinities become null, dates and the like text.
+    """A value as JSON can hold it: NaN and infinities become null, bytes hexadecimal, dates and the like text.
 
     >>> plain({"a": [float("nan"), 1.5, None]})
     {'a': [None, 1.5, None]}
     """
     if isinstance(value, dict):
         return {str(key): plain(item) for key, item in value.items()}
+    if type(value).__name__ == "MonthDayNano":
+        return _interval(value)  # type: ignore[arg-type]
     if isinstance(value, list | tuple):
         return [plain(item) for item in value]
+    if isinstance(value, bytes):
+        return value.hex()
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     return value if value is None or isinstance(value, str | int) else str(value)
@@ -134,7 +152,9 @@ def show_outcome(outcome: Outcome, form: str) -> None:
 class Bar(Progress):
     """A progress bar on standard error; nothing where that is no terminal."""
 
-    WORDS = {"discover": "looking", "hash": "hashing", "files": "ingesting", "publish": "publishing"}  # noqa: RUF012
+    WORDS = {  # noqa: RUF012
+        "discover": "looking", "hash": "hashing", "files": "ingesting", "publish": "publishing", "index": "indexing",
+    }  # fmt: skip
 
     def __init__(self) -> None:
         self.console = console(stderr=True)

@@ -1,26 +1,21 @@
 """``newsmill sql``.
 
-Belongs here: where the query comes from and how its result is written.  Does not belong here: the connection
-(``warehouse.queries``).
+Belongs here: where the query comes from.  Does not belong here: the connection (``warehouse.queries``), how the
+result is written (``flows.cli.results``), the prompt (``flows.cli.prompt``).
 """
 
-import csv
 import sys
-from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Annotated, Any, Literal
+from typing import Annotated
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 from cyclopts import Parameter
+from cyclopts.validators import Number
 
 from flows.cli.arguments import DEFAULT, Common
-from flows.cli.render import console, json_text, table
+from flows.cli.results import Form, ResultOptions, write
 from warehouse import queries
 from warehouse.errors import ConfigError
-
-# A cell of a table shows so many characters; the other formats write all.
-CELL = 160
+from warehouse.queries import QueryOptions
 
 
 def sql(
@@ -32,48 +27,57 @@ def sql(
         tuple[str, ...],
         Parameter(name=["--param", "-p"], help="A value for $name in the query, as name=value.", show_default=False),
     ] = (),
-    format: Annotated[  # noqa: A002 - the word that a person types
-        Literal["table", "csv", "json", "jsonl", "parquet"], Parameter(help="How to write the result.")
-    ] = "table",
+    format: Annotated[Form, Parameter(help="How to write the result.")] = "table",  # noqa: A002 - what a person types
     output: Annotated[Path | None, Parameter(name=["--output", "-o"], help="Write to a file.")] = None,
-    rows: Annotated[int, Parameter(help="Most rows of a table; other formats write all.")] = 100,
+    rows: Annotated[
+        int, Parameter(help="Most rows of a table; other formats write all.", validator=Number(gt=0))
+    ] = 100,
+    raw: Annotated[bool, Parameter(help="CSV as stored; else no text begins like a formula of a spreadsheet.")] = False,
+    memory: Annotated[str | None, Parameter(help="Most memory, like 2GB; more goes to temporary files.")] = None,
+    seconds: Annotated[float | None, Parameter(help="Stop after so long.", validator=Number(gt=0))] = None,
+    search: Annotated[bool, Parameter(help="Attach the full-text index as `search`.")] = False,
     common: Common = DEFAULT,
 ) -> int:
     """Ask the newest snapshot; reads the tables and nothing else.
 
-    An ingest that runs meanwhile is neither waited for nor held up.
+    An ingest that runs meanwhile is neither waited for nor held up. Without a query, on a terminal, a prompt opens.
 
     ```
     newsmill sql "FROM v_languages"
     newsmill sql "SELECT count(*) FROM documents WHERE language = $lang" -p lang=de
     newsmill sql "FROM v_documents" --format parquet -o documents.parquet
+    newsmill sql -f report.sql --format csv --seconds 60 --memory 2GB
+    newsmill sql --search "FROM search.matches('Winter') ORDER BY score DESC LIMIT 5"
+    newsmill sql
     ```
 
     Args:
-        query: One SQL statement; `-` or nothing reads it from standard input.
+        query: One SQL statement; `-` reads it from standard input, which a pipe needs not say.
 
     """
+    if format == "parquet" and output is None:
+        raise ConfigError("--format parquet needs a file: -o FILE")
+    settings = common.settings
+    options, results = QueryOptions(memory, seconds), ResultOptions(format, rows, raw)
+    attach = None
+    if search:
+        from warehouse.search import attacher
+
+        attach = attacher(settings.layout)
+    if query is None and file is None and sys.stdin is not None and sys.stdin.isatty():
+        from flows.cli.prompt import converse
+
+        return converse(settings, options, results, output, attach)
     text = _query(query, file)
     pairs = [word.partition("=") for word in param]
     if wrong := [name for name, sign, _ in pairs if not sign]:
         raise ConfigError(f"--param takes name=value, not {wrong[0]!r}")
-    if format == "parquet" and output is None:
-        raise ConfigError("--format parquet needs a file: -o FILE")
-    settings = common.settings
     values = {name: value for name, _, value in pairs}
-    with queries.streamed(settings.layout, text, values, is_ledger_elsewhere=bool(settings.ledger_url)) as reader:
-        if format == "parquet":
-            assert output is not None
-            names = _unique(reader.schema.names)
-            schema = pa.schema([field.with_name(name) for field, name in zip(reader.schema, names, strict=True)])
-            with pq.ParquetWriter(output, schema, compression="zstd") as writer:
-                for batch in reader:
-                    writer.write_batch(batch.rename_columns(names))
-        elif output is not None:
-            with output.open("w", encoding="utf-8", newline="") as stream:
-                _write(reader, format, stream, rows)
-        else:
-            _write(reader, format, sys.stdout, rows)
+    elsewhere = bool(settings.ledger_url)
+    with queries.streamed(
+        settings.layout, text, values, is_ledger_elsewhere=elsewhere, options=options, attach=attach
+    ) as reader:
+        write(reader, results, output)
     return 0
 
 
@@ -86,69 +90,8 @@ def _query(query: str | None, file: Path | None) -> str:
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigError(f"--file {str(file)!r} cannot be read: {error}") from error
     if query in (None, "-"):
-        if sys.stdin is None or sys.stdin.isatty():
+        if sys.stdin is None or (query is None and sys.stdin.isatty()):
             raise ConfigError('give a query: newsmill sql "FROM v_languages"')
         return sys.stdin.read()
     assert query is not None
     return query
-
-
-def _unique(names: list[str]) -> list[str]:
-    """Column names that a mapping can hold: the second ``a`` becomes ``a_1``, as DuckDB itself names it in a table.
-
-    >>> _unique(["a", "b", "a", "a"])
-    ['a', 'b', 'a_1', 'a_2']
-    """
-    made: list[str] = []
-    for name in names:
-        candidate, number = name, 0
-        while candidate in made:
-            number += 1
-            candidate = f"{name}_{number}"
-        made.append(candidate)
-    return made
-
-
-def _rows(reader: pa.RecordBatchReader) -> Iterator[dict[str, Any]]:
-    names = _unique(reader.schema.names)
-    for batch in reader:
-        for values in zip(*(column.to_pylist() for column in batch.columns), strict=True):
-            yield dict(zip(names, values, strict=True))
-
-
-def _write(reader: pa.RecordBatchReader, form: str, stream: IO[str], most: int) -> None:
-    names = _unique(reader.schema.names)
-    if form == "csv":
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(names)
-        for row in _rows(reader):
-            writer.writerow([_cell(row[name]) for name in names])
-    elif form == "jsonl":
-        for row in _rows(reader):
-            stream.write(json_text(row) + "\n")
-    elif form == "json":
-        stream.write("[")
-        for number, row in enumerate(_rows(reader)):
-            stream.write((",\n " if number else "") + json_text(row))
-        stream.write("]\n")
-    else:
-        _write_table(reader, names, stream, most)
-
-
-def _cell(value: object) -> object:
-    return json_text(value) if isinstance(value, list | dict) else value
-
-
-def _write_table(reader: pa.RecordBatchReader, names: list[str], stream: IO[str], most: int) -> None:
-    shown: list[dict[str, Any]] = []
-    for row in _rows(reader):
-        if len(shown) == most:
-            note = f"first {most} rows; --rows N shows more, --format csv all"
-            break
-        shown.append(row)
-    else:
-        note = f"{len(shown)} row{'s' * (len(shown) != 1)}"
-    out = console()
-    out.file = stream
-    out.print(table(shown, names, cut=CELL))
-    out.print(note, style="dim")

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pyarrow.parquet as pq
 import pytest
 
@@ -52,6 +53,67 @@ def test_parquet(milled: Any, tmp_path: Path) -> None:
     assert answer.code == 0, answer.err
     assert pq.read_table(path).to_pylist() == milled.rows("FROM documents ORDER BY document_id")
     assert milled.cli("sql", QUERY, "--format", "parquet").code == 2
+
+
+FORMULAS = [
+    "=1+1",
+    "+1",
+    "-1",
+    "@SUM(A1)",
+    "\t=1",
+    "\r=1",
+    "\n=1",
+    "＝1",
+    '=HYPERLINK("http://example.org")',
+    "=cmd|' /C calc'!A0",
+]
+
+
+def test_csv_is_no_formula_for_a_spreadsheet(milled: Any) -> None:
+    """Texts come from outside, and a spreadsheet runs what begins with one of these signs."""
+    quoted = ", ".join("('" + text.replace("'", "''") + "')" for text in FORMULAS)
+    query = f'SELECT t AS "=column", -1 AS whole, -1.5::DECIMAL(3, 1) AS part FROM (VALUES {quoted}) AS v(t)'
+    rows = list(csv.reader(io.StringIO(milled.cli("sql", query, "--format", "csv").out, newline="")))
+    assert rows[0] == ["'=column", "whole", "part"]
+    assert [row[0] for row in rows[1:]] == [f"'{text}" for text in FORMULAS]
+    assert {(row[1], row[2]) for row in rows[1:]} == {("-1", "-1.5")}, "numbers stay numbers"
+    raw = list(csv.reader(io.StringIO(milled.cli("sql", query, "--format", "csv", "--raw").out, newline="")))
+    assert [row[0] for row in raw] == ["=column", *FORMULAS]
+
+
+def test_values_of_every_kind_in_csv_and_in_a_table(milled: Any) -> None:
+    query = """
+        SELECT true AS t, NULL AS n, '\\xFF\\x00'::BLOB AS b, INTERVAL 3 DAY AS i, DATE '2019-04-01' AS d,
+               TIMESTAMP '2019-04-01 12:00' AS m, [1, 2] AS l, {'a': 'x'} AS s, 2.50::DECIMAL(9, 2) AS p"""
+    row = list(csv.reader(io.StringIO(milled.cli("sql", query, "--format", "csv").out, newline="")))[1]
+    assert row == ["true", "", "ff00", "3 days", "2019-04-01", "2019-04-01 12:00:00", "[1, 2]", '{"a": "x"}', "2.50"]
+    table = milled.cli("sql", query).out
+    for words in ("ff00", "3 days", "2019-04-01 12:00:00", "[1, 2]", "2.50"):
+        assert words in table
+
+
+def test_limits_are_options(milled: Any) -> None:
+    answer = milled.cli("sql", "SELECT count(*) FROM range(1000000000000)", "--seconds", "0.2")
+    assert (answer.code, answer.out) == (1, "")
+    assert "stopped after 0.2 seconds" in answer.err
+    assert milled.cli("sql", "SELECT 1", "--memory", "500MB", "--seconds", "60").code == 0
+    for words in (["--memory", "a lot"], ["--seconds", "0"], ["--rows", "0"], ["--seconds", "soon"]):
+        answer = milled.cli("sql", "SELECT 1", *words)
+        assert answer.code == 2, words
+        assert len(answer.err.splitlines()) == 1
+
+
+def test_a_file_keeps_its_mode_and_a_link_its_target(milled: Any, tmp_path: Path) -> None:
+    path, link = tmp_path / "out.csv", tmp_path / "link.csv"
+    path.write_text("before")
+    path.chmod(0o640)
+    link.symlink_to(path)
+    assert milled.cli("sql", "SELECT 1 AS n", "--format", "csv", "-o", link).code == 0
+    assert link.is_symlink()
+    assert path.read_text() == "n\n1\n"
+    assert path.stat().st_mode & 0o777 == 0o640
+    assert milled.cli("sql", "SELECT 1 AS n", "--format", "csv", "-o", "/dev/null").code == 0
+    assert milled.cli("sql", "SELECT 1 AS n", "-o", tmp_path / "no" / "folder").code == 2
 
 
 @pytest.mark.parametrize("form", ["csv", "json", "jsonl", "table"])
@@ -202,14 +264,31 @@ JSON_COMMANDS: dict[str, list[str]] = {
     "verify": ["verify", "--deep"],
     "publish": ["publish"],
     "settings": ["settings"],
+    "index": ["index"],
+    "search": ["search", "winter"],
+    "export": ["export", "OUT", "--replace"],
     "rebuild": ["rebuild"],
 }
 
 
-@pytest.mark.parametrize("command", JSON_COMMANDS)
-def test_the_json_of_every_command_parses(milled: Any, command: str) -> None:
+WITHOUT_EXTENSION = pytest.mark.skipif(
+    not duckdb.__version__.startswith("1."), reason="the extension for full-text search exists for DuckDB 1 only"
+)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        pytest.param(command, marks=WITHOUT_EXTENSION) if command in ("index", "search") else command
+        for command in JSON_COMMANDS
+    ],
+)
+def test_the_json_of_every_command_parses(milled: Any, tmp_path: Path, command: str) -> None:
     file = str(sorted(milled.raw.iterdir())[0])
-    words = [{"RAW": str(milled.raw), "FILE": file}.get(word, word) for word in JSON_COMMANDS[command]]
+    words = [
+        {"RAW": str(milled.raw), "FILE": file, "OUT": str(tmp_path / "out.jsonl")}.get(word, word)
+        for word in JSON_COMMANDS[command]
+    ]
     answer = milled.cli(*words, "--format", "json")
     assert answer.code == 0, answer.err
     assert isinstance(answer.json(), dict | list)

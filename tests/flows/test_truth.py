@@ -335,7 +335,8 @@ def test_a_ledger_that_is_no_database_is_refused(copied: Any) -> None:
 
 def test_rebuild_gives_identical_contents(copied: Any) -> None:
     before = copied.hashes()
-    assert all(rows for rows, _ in before.values()), "every table has rows to compare"
+    empty = [table for table, (rows, _) in before.items() if not rows]
+    assert empty == ["translations"], "every table that an ingest fills has rows to compare"
     answer = copied.cli("rebuild", "--format", "json")
     assert answer.code == 0
     assert answer.json()["commits"] == copied.last_commit()

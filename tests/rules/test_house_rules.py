@@ -12,7 +12,7 @@ import pytest
 
 from flows.cli import COMMANDS
 from tasks.readers import READERS
-from warehouse import ddl
+from warehouse import ddl, dictionary
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("flows", "tasks", "warehouse")
@@ -116,7 +116,15 @@ def test_every_view_file_is_a_view_and_says_what_it_answers() -> None:
     files = {path.stem for path in (ROOT / "warehouse" / "sql" / "views").glob("*.sql")}
     assert files == set(ddl.VIEWS)
     for view in ddl.VIEWS:
-        assert {"question", "grain", "example"} <= ddl.view_header(view).keys()
+        header = ddl.view_header(view)
+        assert header.question.endswith("?")
+        assert header.grain
+        assert view in header.example
+
+
+def test_the_data_dictionary_is_current() -> None:
+    page = (ROOT / "docs" / "data-dictionary.md").read_text(encoding="utf-8")
+    assert page == dictionary.page(), "run `make dictionary`"
 
 
 def test_every_reader_has_a_module_and_endings() -> None:

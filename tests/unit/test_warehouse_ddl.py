@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from warehouse import ddl, schema
-from warehouse.schema import DERIVED, PARTS, TABLES, description, note
+from warehouse.schema import DERIVED, PARTS, REFERENCES, TABLES, description, note
 from warehouse.vocabulary import (
     CommitKind,
     DecidedBy,
@@ -77,6 +77,11 @@ ROWS: dict[str, dict[str, Any]] = {
         "committed_at": datetime(2019, 4, 25), "file_count": 1, "document_count": 1, "paragraph_count": 1,
         "segment_count": 1, "reject_count": 0,
     },
+    "translations": {
+        "text_id": HASH[:32], "source_language": "de", "target_language": "en", "engine": "glossary",
+        "engine_version": "1", "text": "Text.", "quality": 0.5, "translated_at": datetime(2019, 4, 25), "run_id": "r",
+        "batch_id": HASH[:32],
+    },
 }  # fmt: skip
 # What the views that stand for tables make of those rows.
 SEEN: dict[str, dict[str, Any]] = {
@@ -86,7 +91,7 @@ SEEN: dict[str, dict[str, Any]] = {
         "text_id": hashlib.sha256(b"Text.").hexdigest()[:32], "language": "de", "published_on": date(2019, 4, 1),
     },
 }  # fmt: skip
-PUBLIC = {**TABLES, **DERIVED}
+PUBLIC = {**TABLES, **DERIVED, **REFERENCES}
 
 
 def insert(connection: duckdb.DuckDBPyConnection, table: str, **changes: Any) -> None:
@@ -103,7 +108,10 @@ def insert(connection: duckdb.DuckDBPyConnection, table: str, **changes: Any) ->
 
 def test_the_public_tables_are_those_of_the_design(database: duckdb.DuckDBPyConnection) -> None:
     found = database.execute("SELECT table_name FROM duckdb_tables()").fetchall()
-    assert {name for (name,) in found} == {"files", "documents", "paragraphs", "rejects", "runs", "loads", "about"}
+    assert {name for (name,) in found} == {
+        "files", "documents", "paragraphs", "rejects", "runs", "loads", "translations", "about",
+        "ref_languages", "ref_stop_words",
+    }  # fmt: skip
     found = database.execute("SELECT view_name FROM duckdb_views() WHERE NOT internal").fetchall()
     assert {name for (name,) in found} >= set(DERIVED) == {"segments"}
 
@@ -154,24 +162,25 @@ def test_every_view_is_there_with_a_comment(database: duckdb.DuckDBPyConnection)
     assert set(found) == set(ddl.VIEWS) >= {"v_documents", "v_documents_monthly", "v_languages", "v_rejects_by_reason"}
     for name, comment in found.items():
         header = ddl.view_header(name)
-        said = description(DERIVED[name]) if name in DERIVED else f"{header['question']} One row is {header['grain']}"
+        said = description(DERIVED[name]) if name in DERIVED else f"{header.question} One row is {header.grain}"
         assert comment == said
 
 
 @pytest.mark.parametrize("name", ddl.VIEWS)
 def test_a_views_example_runs(database: duckdb.DuckDBPyConnection, name: str) -> None:
     header = ddl.view_header(name)
-    assert set(header) == {"question", "grain", "example"}
-    assert header["question"].endswith("?")
-    assert name in header["example"]
-    database.execute(header["example"])
+    assert header.question.endswith("?")
+    assert header.grain
+    assert name in header.example
+    database.execute(header.example)
 
 
 def test_every_view_file_is_a_view() -> None:
     from importlib import resources
 
-    files = {path.name for path in resources.files("warehouse.sql").joinpath("views").iterdir()}
-    assert files - {"__pycache__", "__init__.py"} == {f"{name}.sql" for name in ddl.VIEWS}
+    for kind, names in (("views", ddl.VIEWS), ("macros", ddl.MACROS)):
+        files = {path.name for path in resources.files("warehouse.sql").joinpath(kind).iterdir()}
+        assert files - {"__pycache__", "__init__.py"} == {f"{name}.sql" for name in names}
 
 
 def test_what_may_not_be_null_cannot_be(database: duckdb.DuckDBPyConnection) -> None:
@@ -225,6 +234,9 @@ BAD = [
     ("loads", "kind", "merge"),
     ("loads", "commit_hash", "x"),
     ("loads", "reject_count", -1),
+    ("translations", "text_id", "x"),
+    ("translations", "quality", 1.5),
+    ("translations", "text", None),
 ]
 
 

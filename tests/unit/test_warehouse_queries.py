@@ -4,6 +4,7 @@ import os
 import resource
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,9 @@ import pyarrow as pa
 import pytest
 
 from warehouse import queries, snapshots
-from warehouse.errors import LedgerError, NewsmillError, QueryError
+from warehouse.errors import ConfigError, LedgerError, NewsmillError, QueryError
 from warehouse.layout import Home
+from warehouse.queries import QueryOptions
 
 secret_variable = pa.table({"secret": ["of this process"]})
 
@@ -102,6 +104,36 @@ FORBIDDEN = [
     "ALTER TABLE documents ADD COLUMN x INT",
     "COMMENT ON TABLE documents IS 'x'",
     "DETACH warehouse",
+    # What DuckDB itself lets through a closed door: memory of its own, and the places that it writes to.
+    "ATTACH ':memory:' AS mine",
+    "CREATE TABLE memory.main.mine AS SELECT 1",
+    "CREATE TEMP TABLE mine AS SELECT 1",
+    "CREATE MACRO temp.mine() AS 1",
+    "CREATE TYPE pivot AS ENUM ('a')",
+    "COPY (SELECT 'pivot') TO '.tmp/out'",
+    "SET VARIABLE mine = 1",
+    "USE memory",
+    "PREPARE mine AS SELECT 1",
+    "CHECKPOINT",
+    "VACUUM",
+    "BEGIN",
+    "CALL enable_logging()",
+    "CALL enable_profiling()",
+    "PRAGMA enable_profiling",
+    f"PRAGMA profiling_output = '{OUT}'",
+    f"EXPLAIN ANALYZE COPY (SELECT 1) TO '{OUT}'",
+    f"EXPLAIN (ANALYZE) COPY (SELECT 1) TO '{OUT}'",
+    f"EXPLAIN /* x */ ANALYZE COPY (SELECT 1) TO '{OUT}'",
+    f"EXPLAIN ANALYZE EXPLAIN ANALYZE COPY (SELECT 1) TO '{OUT}'",
+    "EXPLAIN ANALYZE CREATE TABLE memory.main.mine AS SELECT 1",
+    "SELECT * FROM read_text('../../../../../../../../../../etc/hostname')",
+    "SELECT * FROM read_text('/proc/self/environ')",
+    "SELECT * FROM read_text('file:///etc/hostname')",
+    "SELECT * FROM query('COPY documents TO out')",
+    "SELECT * FROM query_table('/etc/hostname')",
+    "SELECT * FROM duckdb_secrets()",
+    "FROM read_json('/etc/hostname')",
+    "FROM sqlite_scan('ledger.sqlite', 'commits')",
     "no sql at all",
     "",
     "-- nothing",
@@ -116,6 +148,83 @@ def test_all_else_is_refused(home: Home, sql: str, monkeypatch: pytest.MonkeyPat
         queries.rows(home, sql)
     assert str(error.value)
     assert not os.path.lexists(OUT)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_link_is_no_way_around(home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not even one that stands where the query runs."""
+    (tmp_path / "link.txt").symlink_to("/etc/hostname")
+    (tmp_path / "folder").symlink_to("/etc")
+    monkeypatch.chdir(tmp_path)
+    for name in ("link.txt", "folder/hostname", "./link.txt", "folder/../link.txt", str(tmp_path / "link.txt")):
+        with pytest.raises(QueryError):
+            queries.rows(home, f"FROM read_text('{name}')")
+
+
+@pytest.mark.parametrize("ending", ["", ".wal", ".wal.checkpoint", ".wal.recovery"])
+@pytest.mark.parametrize("begin", ["", "EXPLAIN ANALYZE ", "SELECT 1; ", "PIVOT (SELECT 1 AS a) ON a; "])
+def test_nothing_is_written_beside_a_snapshot(home: Home, begin: str, ending: str) -> None:
+    """DuckDB keeps the files of an attached database open to COPY; a stray .wal would stop every reader."""
+    path = snapshots.newest(home)
+    assert path is not None
+    before = {entry.name: entry.stat().st_size for entry in home.versions.iterdir()}
+    for target in (path.resolve(), home.warehouse):
+        with pytest.raises(QueryError):
+            queries.rows(home, f"{begin}COPY (SELECT 1) TO '{target}{ending}'")
+    assert {entry.name: entry.stat().st_size for entry in home.versions.iterdir()} == before
+    assert sorted(entry.name for entry in home.path.iterdir() if "wal" in entry.name) in ([], ["ledger.sqlite-wal"])
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "FROM v_languages",
+        "  SELECT 1 AS n;",
+        "WITH a AS (SELECT 1 AS n) FROM a",
+        "VALUES (1)",
+        "TABLE documents",
+        "SHOW TABLES",
+        "DESCRIBE documents",
+        "SUMMARIZE documents",
+        "EXPLAIN SELECT 1",
+        "explain analyze FROM documents",
+        "EXPLAIN (FORMAT json) FROM documents",
+        "PIVOT (SELECT language, char_count FROM documents) ON language USING sum(char_count)",
+        "WITH p AS (PIVOT (SELECT language, char_count FROM documents) ON language USING count(*)) FROM p",
+        "UNPIVOT (SELECT 1 AS a, 2 AS b) ON a, b",
+        "FROM keyword_series('rat')",
+        "SELECT * FROM query('SELECT 1 AS n')",
+    ],
+)
+def test_what_reads_is_let_in(home: Home, sql: str) -> None:
+    assert queries.rows(home, sql)
+
+
+def test_a_query_that_takes_too_long_is_stopped(home: Home) -> None:
+    for sql in ("SELECT count(*) FROM range(1000000000000)", "SELECT a.range FROM range(1000000) a, range(1000000) b"):
+        with pytest.raises(QueryError, match=r"stopped after 0\.2 seconds"):
+            queries.rows(home, sql, options=QueryOptions(seconds=0.2))
+    assert queries.rows(home, "SELECT 1 AS n", options=QueryOptions(seconds=60)) == [{"n": 1}]
+    with pytest.raises(QueryError, match="boom"):
+        queries.rows(home, "SELECT error('boom')", options=QueryOptions(seconds=60))
+
+
+def test_a_query_that_takes_too_much_memory_is_refused(home: Home) -> None:
+    sql = "SELECT list(range::VARCHAR || repeat('x', 100)) AS many FROM range(3_000_000)"
+    with pytest.raises(QueryError, match=r"(?i)memory"):
+        queries.rows(home, sql, options=QueryOptions(memory="50MB"))
+    with pytest.raises(ConfigError, match="2GB"):
+        queries.rows(home, "SELECT 1", options=QueryOptions(memory="a lot"))
+
+
+def test_a_large_sort_spills_and_leaves_nothing(home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    sql = """
+        SELECT max(n) AS n FROM (
+            SELECT row_number() OVER (ORDER BY x) AS n
+            FROM (SELECT hash(range)::VARCHAR || repeat('x', 100) AS x FROM range(700_000)))"""
+    assert queries.rows(home, sql, options=QueryOptions(memory="90MB")) == [{"n": 700_000}]
     assert list(tmp_path.iterdir()) == []
 
 
@@ -197,6 +306,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from warehouse import queries
 from warehouse.layout import Home
+from warehouse.queries import QueryOptions
 home = Home(Path(sys.argv[1]))
 COUNT = "SELECT count(*) AS n FROM documents"
 """

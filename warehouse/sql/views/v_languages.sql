@@ -1,6 +1,12 @@
 -- question: Which languages are there, and how sure are they?
 -- grain: one language of distinct current texts
--- example: FROM v_languages ORDER BY documents DESC
+-- example: FROM v_languages ORDER BY documents DESC, language
+-- like documents: language
+-- documents: distinct texts
+-- words: their words
+-- share: part of all distinct texts, from 0 to 1
+-- mean_confidence: mean of language_confidence
+-- detector_disagrees: texts whose detector_label is another language, or none
 SELECT
     language,
     count(*) AS documents,

@@ -1,0 +1,51 @@
+"""An analyst who never pauses: opens the warehouse anew, asks, checks, and again, until its standard input ends.
+
+Then writes one JSON object: how many looks, errors and torn answers, whether a count ever fell, and the median time
+of a look in milliseconds, in wall time and in this process's own CPU time.
+"""
+
+import json
+import select
+import statistics
+import sys
+import time
+
+import duckdb
+from reader import INVARIANT
+
+
+def main() -> None:
+    """Look again and again."""
+    path = sys.argv[1]
+    errors: list[str] = []
+    torn: list[list[int]] = []
+    fell: list[list[int]] = []
+    wall: list[float] = []
+    cpu: list[float] = []
+    last = [0, 0, 0]
+    print("ready", flush=True)
+    while not select.select([sys.stdin], [], [], 0)[0]:
+        began, busy = time.perf_counter(), time.process_time()
+        try:
+            with duckdb.connect(path, read_only=True) as connection:
+                documents, said, segments, with_segments, commit, loads = connection.execute(INVARIANT).fetchone()
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is the finding
+            errors.append(f"{type(error).__name__}: {error}")
+            continue
+        wall.append(time.perf_counter() - began)
+        cpu.append(time.process_time() - busy)
+        now = [documents, int(segments), commit or 0]
+        if said != segments or documents != with_segments or (commit or 0) != loads:
+            torn.append(now)
+        if any(new < old for new, old in zip(now, last, strict=True)):
+            fell.append([*last, *now])
+        last = now
+    found = {
+        "looks": len(wall), "errors": errors[:3], "torn": torn[:3], "fell": fell[:3], "last": last,
+        "wall_ms": 1000 * statistics.median(wall), "cpu_ms": 1000 * statistics.median(cpu),
+    }  # fmt: skip
+    print(json.dumps(found), flush=True)
+
+
+if __name__ == "__main__":
+    main()

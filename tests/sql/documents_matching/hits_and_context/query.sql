@@ -1,0 +1,1 @@
+FROM documents_matching('brücke')

@@ -1,0 +1,1 @@
+FROM keyword_series('brücke', lang := 'de')

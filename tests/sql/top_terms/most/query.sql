@@ -1,0 +1,1 @@
+FROM top_terms('de', most := 1)

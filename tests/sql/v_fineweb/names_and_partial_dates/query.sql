@@ -1,0 +1,1 @@
+FROM v_fineweb ORDER BY id

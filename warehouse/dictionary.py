@@ -1,0 +1,92 @@
+"""docs/data-dictionary.md: every table, view, macro and column in words, made from the schema and the SQL files.
+
+Belongs here: the page.  Does not belong here: the words on it, which stand in ``schema`` and the headers of
+``warehouse/sql``.  ``make dictionary`` writes it, a test fails when it is stale.
+"""
+
+import sys
+from collections.abc import Iterable, Iterator
+
+import duckdb
+
+from warehouse import ddl
+from warehouse.schema import REFERENCES, TABLES, description, note
+
+_BEGIN = """# Data dictionary
+
+Made by `make dictionary` from the schema and the headers of `warehouse/sql`; do not edit. The same words stand in the
+warehouse:
+
+```sql
+SELECT table_name, column_name, data_type, comment FROM duckdb_columns() WHERE NOT internal
+```
+
+Tables and views are read in any DuckDB client; macros are called like functions, `FROM top_terms('de')`. Timestamps are
+UTC, lengths and offsets count characters (Unicode code points), hashes are in hexadecimal. NULL behind a type says that
+the column may be empty.
+"""
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+def _columns(rows: Iterable[tuple[str, str, str]]) -> Iterator[str]:
+    yield "| column | type | is |"
+    yield "| --- | --- | --- |"
+    for name, kind, words in rows:
+        yield f"| {name} | {_cell(kind)} | {_cell(words)} |"
+    yield ""
+
+
+def _tables() -> Iterator[str]:
+    for name, table in (TABLES | REFERENCES).items():
+        yield f"### {name}\n\n{description(table)}\n"
+        yield from _columns(
+            (field.name, ddl.type_of(field) + (", NULL" if field.nullable else ""), description(field))
+            for field in table
+        )
+        checks = [check for field in table if (check := note(field, "check"))]
+        if checks:
+            yield "Holds in every row: " + "; ".join(f"`{check}`" for check in checks) + ".\n"
+
+
+def _views(database: duckdb.DuckDBPyConnection) -> Iterator[str]:
+    for name in ddl.VIEWS:
+        header = ddl.view_header(name)
+        types = {row[0]: row[1] for row in database.execute(f"DESCRIBE {name}").fetchall()}
+        yield f"### {name}\n\n{header.question} One row is {header.grain}.\n\n```sql\n{header.example}\n```\n"
+        yield from _columns((column, types[column], words) for column, words in header.columns.items())
+
+
+def _macros() -> Iterator[str]:
+    for name in ddl.MACROS:
+        header = ddl.macro_header(name)
+        row = "One row is" if header.columns else "Gives"
+        yield f"### {name}({header.arguments})\n\n{header.question} {row} {header.grain}.\n"
+        yield f"```sql\n{header.example}\n```\n"
+        if header.columns:
+            yield "| column | is |\n| --- | --- |"
+            yield from (f"| {column} | {_cell(words)} |" for column, words in header.columns.items())
+            yield ""
+
+
+def page() -> str:
+    """The whole page as Markdown."""
+    with duckdb.connect() as database:
+        for statement in (*ddl.table_statements(), *ddl.view_statements()):
+            database.execute(statement)
+        parts = [
+            _BEGIN,
+            "## Tables\n",
+            *_tables(),
+            "## Views\n",
+            *_views(database),
+            "## Macros\n",
+            *_macros(),
+        ]
+    return "\n".join(parts).rstrip() + "\n"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(page())
