@@ -169,8 +169,7 @@ class _Run:
     def process(self, files: Iterable[RawFile], total: Callable[[], int]) -> None:
         """Batch after batch, committed in order; publishes on the way when enough time has gone.
 
-        The files come in the order of plans and are asked for as workers can take them; ``total`` is how many there
-        are at most.
+        The files come in the order of plans, as workers can take them; ``total`` is how many there are at most.
         """
         limits = plan.BatchLimits(batch_bytes=self.settings.batch_bytes, batch_files=self.settings.batch_files)
         left: dict[int, int] = {}

@@ -139,7 +139,9 @@ def _database(snapshot: Path, target: Path, options: ExportOptions) -> int:
             hangs_on = next((key for key in ("document_id", "file_id") if key in columns), None)
             condition = f"WHERE {hangs_on} IN (SELECT {hangs_on} FROM documents)" if hangs_on else ""  # noqa: S608
             if table == "translations":
-                condition = "WHERE text_id IN (SELECT text_id FROM segments)"
+                condition = """WHERE text_id IN (
+                    SELECT text_id FROM warehouse.segments WHERE document_id IN (SELECT document_id FROM documents)
+                )"""
             database.execute(f"INSERT INTO {table} BY NAME FROM warehouse.{table} {condition}")
         for statement in ddl.view_statements():
             database.execute(statement)

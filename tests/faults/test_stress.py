@@ -66,7 +66,7 @@ import duckdb, os, sys
 connection = duckdb.connect(sys.argv[1])
 connection.execute("SET checkpoint_threshold = '1TB'")
 connection.execute("UPDATE loads SET document_count = 999999")
-connection.execute("DELETE FROM segments")
+connection.execute("DELETE FROM paragraphs")
 os._exit(9)
 """
 

@@ -1,9 +1,10 @@
 """Every view and macro, from rows in to rows out: one folder a case, `<view>/<case>/`.
 
-A case holds `<table>.jsonl` with the rows that go in and `expected.jsonl` with those that come out; `query.sql` where
-more is asked than `FROM <view> ORDER BY ALL`.  A row names only the columns that matter: the others get what
-`ROW` says, ids are filled up with zeros to their length, a `text_id` that is not given follows from the text.
-Of the rows that come out only the columns that are named are compared, but every row must be there.
+A case holds `<table>.jsonl` with the rows that go in, where `segments.jsonl` becomes the texts of its documents, and
+`expected.jsonl` with those that come out; `query.sql` where more is asked than `FROM <view> ORDER BY ALL`. A row
+names only the columns that matter: the others get what `ROW` says, ids are filled up with zeros to their length, a
+`text_id` that is not given follows from the text. Of the rows that come out only the columns that are named are
+compared, but every row must be there.
 """
 
 import datetime
@@ -42,14 +43,10 @@ ROW: dict[str, dict[str, Any]] = {
         "document_id": "d", "file_id": "f", "ordinal": 0, "source": "wire", "uri": "a.txt", "authors": [],
         "published_source": "header", "language": "de", "language_confidence": 1.0,
         "language_decided_by": "agreement", "text": "", "char_count": 0, "word_count": 0, "paragraph_count": 0,
-        "segment_count": 0, "repairs": [], "flags": [], "source_metadata": "{}", "pipeline_version": "v",
-        "batch_id": "b",
+        "segment_count": 0, "segment_places": [], "repairs": [], "flags": [], "source_metadata": "{}",
+        "pipeline_version": "v", "batch_id": "b",
     },
     "paragraphs": {"document_id": "d", "paragraph_no": 0, "kind": "body", "char_start": 0, "char_end": 0},
-    "segments": {
-        "document_id": "d", "paragraph_no": 0, "segment_no": 0, "kind": "body", "text": "", "separator": "",
-        "char_start": 0, "char_end": 0, "language": "de",
-    },
     "rejects": {
         "reject_id": "j", "uri": "a.txt", "stage": "decode", "reason": "binary", "detail": "", "run_id": "r",
         "rejected_at": MOMENT,
@@ -87,14 +84,38 @@ def whole(table: str, row: dict[str, Any]) -> dict[str, Any]:
     if "text_id" in made and made["text_id"] is None:
         made["text_id"] = hashlib.sha256(made["text"].encode()).hexdigest()[:32]
     made = filled(made)
-    if table == "segments":
-        made["segment_id"] = f"{made['document_id']}-{made['segment_no']:05d}"
     for field in TABLES[table]:
         if isinstance(made[field.name], str) and field.type == pa.timestamp("us"):
             made[field.name] = datetime.datetime.fromisoformat(made[field.name])
         elif isinstance(made[field.name], str) and field.type == pa.date32():
             made[field.name] = datetime.date.fromisoformat(made[field.name])
     return made
+
+
+SEGMENT = {"document_id": "d", "paragraph_no": 0, "segment_no": 0, "kind": "body", "separator": ""}
+
+
+def with_segments(documents: list[dict[str, Any]], segments: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Documents whose texts are their segments, one after the other."""
+    found = {row["document_id"]: dict(row) for row in documents}
+    for one in sorted((SEGMENT | row for row in segments), key=lambda row: (row["document_id"], row["segment_no"])):
+        document = found.setdefault(one["document_id"], {"document_id": one["document_id"]})
+        places = document.setdefault("segment_places", [])
+        text = document["text"] if places else ""
+        assert one["segment_no"] == len(places), "segments count from 0"
+        places.append(
+            {
+                "paragraph_no": one["paragraph_no"],
+                "kind": one["kind"],
+                "byte_start": len(text.encode()),
+                "byte_count": len(one["text"].encode()),
+                "separator_count": len(one["separator"].encode()),
+                "char_start": len(text),
+                "char_count": len(one["text"]),
+            }
+        )
+        document["text"] = text + one["text"] + one["separator"]
+    return list(found.values())
 
 
 def plain(value: Any) -> Any:
@@ -126,8 +147,11 @@ def test_rows_in_rows_out(database: duckdb.DuckDBPyConnection, case: Path) -> No
     database.execute("BEGIN")
     try:
         for table in TABLES:
-            if (given := case / f"{table}.jsonl").exists():
-                insert(database, table, lines(given))
+            given = lines(path) if (path := case / f"{table}.jsonl").exists() else []
+            if table == "documents" and (segments := case / "segments.jsonl").exists():
+                given = with_segments(given, lines(segments))
+            if given:
+                insert(database, table, given)
         cursor = database.execute(asked)
         names = [column[0] for column in cursor.description or ()]
         rows = [dict(zip(names, map(plain, row), strict=True)) for row in cursor.fetchall()]
@@ -141,7 +165,7 @@ def test_rows_in_rows_out(database: duckdb.DuckDBPyConnection, case: Path) -> No
 def test_every_view_and_macro_has_a_case_and_every_folder_is_one() -> None:
     folders = {case.parent.name for case in CASES}
     assert folders == {*ddl.VIEWS, *ddl.MACROS}
-    known = {f"{table}.jsonl" for table in TABLES} | {"expected.jsonl", "query.sql"}
+    known = {f"{table}.jsonl" for table in TABLES} | {"segments.jsonl", "expected.jsonl", "query.sql"}
     assert {path.name for case in CASES for path in case.iterdir()} <= known
     # What nothing came out of proves little: at least one case of each has rows.
     full = {case.parent.name for case in CASES if lines(case / "expected.jsonl")}
