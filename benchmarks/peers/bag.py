@@ -4,9 +4,7 @@ import re
 import sys
 from pathlib import Path
 
-import dask
 import duckdb
-import pandas as pd
 from dask import bag
 
 
@@ -21,11 +19,9 @@ def main() -> None:
     """Run the bag, then load DuckDB."""
     source, folder = Path(sys.argv[1]), Path(sys.argv[2])
     paths = sorted(map(str, source.glob("**/*.txt")))
-    columns = ("path", "month", "language", "text")
-    meta = pd.DataFrame({name: pd.Series(dtype="object") for name in columns})
-    with dask.config.set({"dataframe.convert-string": False}):
-        frame = bag.from_sequence(paths, npartitions=20).map(row).to_dataframe(meta=meta)
-        frame.to_parquet(str(folder / "parts"), compute_kwargs={"scheduler": "processes", "num_workers": 2})
+    meta = dict.fromkeys(("path", "month", "language", "text"), str)
+    frame = bag.from_sequence(paths, npartitions=20).map(row).to_dataframe(meta=meta)
+    frame.to_parquet(str(folder / "parts"), compute_kwargs={"scheduler": "processes", "num_workers": 2})
     with duckdb.connect(str(folder / "warehouse.duckdb")) as database:
         database.execute(f"CREATE TABLE documents AS SELECT * FROM '{folder}/parts/*.parquet'")
         print(database.execute("SELECT count(*) FROM documents").fetchone()[0])
