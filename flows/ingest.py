@@ -18,7 +18,8 @@ from flows.summary import Outcome, Progress, RunFailed
 from tasks import tracked
 from warehouse.uri import to_path
 
-_RUNNER: TaskRunner[Any] = ThreadPoolTaskRunner(max_workers=2)
+# A task waits for a worker, and the pool has as many as are set: more threads than workers, so that none is idle.
+_RUNNER: TaskRunner[Any] = ThreadPoolTaskRunner(max_workers=32)
 # The command line puts its progress bar here; a worker has none.
 PROGRESS: ContextVar[Progress | None] = ContextVar("PROGRESS", default=None)
 

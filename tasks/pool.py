@@ -75,6 +75,7 @@ class Pool:
         self._options = options
         self._idle: list[_Worker] = []
         self._lock = threading.Lock()
+        self._free = threading.Semaphore(options.workers)
         self._control, theirs = socket.socketpair()
         command = [sys.executable, "-m", "tasks.worker", str(theirs.fileno()), str(options.memory_bytes)]
         if options.cache is not None:
@@ -124,7 +125,10 @@ class Pool:
             yield plan.refusal(batch, died.reason, died.detail, options.pipeline_version, options.settings_fingerprint)
 
     def _answer(self, home: Home, batch: Batch, options: BatchOptions) -> object:
-        worker = self._take()
+        with self._free:
+            return self._ask(self._take(), home, batch, options)
+
+    def _ask(self, worker: _Worker, home: Home, batch: Batch, options: BatchOptions) -> object:
         seconds = self._options.batch_seconds
         try:
             answer = worker.ask((home, batch, options), seconds)
