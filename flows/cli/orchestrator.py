@@ -33,6 +33,7 @@ def _server(bar: Bar) -> Iterator[None]:
         return
     words = "no Prefect server is configured" if url is None else f"the Prefect server at {url} does not answer"
     bar.console.print(f"{words}: starting a temporary one, which takes some seconds (--direct does without)")
+    from prefect.logging.handlers import APILogHandler
     from prefect.server.api.server import SubprocessASGIServer
 
     with settings.temporary_prefect():
@@ -48,6 +49,8 @@ def _server(bar: Bar) -> Iterator[None]:
         try:
             yield
         finally:
+            # What is still on its way to the server would complain that it is gone.
+            APILogHandler().flush()
             server.stop()
 
 
