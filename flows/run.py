@@ -21,9 +21,8 @@ from flows.summary import Outcome, Progress
 from tasks import plan, version
 from tasks.direct import Failure
 from tasks.discover import DiscoverOptions, Discovery, Root, known_root, roots_of
-from tasks.document import DocumentOptions
+from tasks.document import CutLimits
 from tasks.ingest_batch import BatchOptions
-from tasks.readers import ReadOptions
 from tasks.replay import again
 from tasks.text import language
 from warehouse import ledger, parts, presence, snapshots
@@ -56,7 +55,7 @@ class Stages(Protocol):
         """What is new below the roots."""
 
     def process(self, home: Home, batches: Iterable[Batch], options: BatchOptions) -> Iterator[Receipt | Failure]:
-        """One receipt or failure a batch, in order."""
+        """One receipt or failure a batch, in order; of a batch that is cut, a receipt a cut."""
 
     def publish(
         self, home: Home, book: Ledger, *, rebuild: bool = False, on_commit: Callable[[int, int], None] | None = None
@@ -94,7 +93,8 @@ class _Run:
         self.home = settings.layout
         self.outcome = Outcome(run_id=str(uuid.uuid4()))
         self.batch_options = BatchOptions(
-            document=DocumentOptions(read=ReadOptions(encoding=settings.encoding)),
+            document=settings.document_options(),
+            cut=CutLimits(cut_bytes=settings.batch_bytes, cut_records=settings.batch_records),
             pipeline_version=version.pipeline_version(),
             settings_fingerprint=settings.fingerprint(),
         )
@@ -167,17 +167,18 @@ class _Run:
         """Batch after batch, committed in order; publishes on the way when enough time has gone."""
         limits = plan.BatchLimits(batch_bytes=self.settings.batch_bytes, batch_files=self.settings.batch_files)
         batches = list(plan.batches(files, limits))
-        done = 0
-        for batch, result in zip(batches, self.stages.process(self.home, batches, self.batch_options), strict=True):
-            done += len(batch.files)
+        left = {batch.number: len(batch.files) for batch in batches}
+        for result in self.stages.process(self.home, batches, self.batch_options):
             if isinstance(result, Failure):
+                number = result.batch.number
                 why = str(result.error).splitlines()[0] if str(result.error) else type(result.error).__name__
-                self.outcome.failures.append(f"batch {batch.number} ({len(batch.files)} files): {why}")
-                self.outcome.count("pending", len(batch.files))
+                self.outcome.failures.append(f"batch {number} ({left[number]} files): {why}")
+                self.outcome.count("pending", left.pop(number))
             else:
                 self.take(result)
+                left[result.number] -= len(result.sightings) + len(result.gone)
                 self.publish_if_due()
-            self.progress.step("files", done, len(files))
+            self.progress.step("files", len(files) - sum(left.values()), len(files))
 
     def publish_if_due(self) -> None:
         """Publish inside a run, at most every so often and never more than a fifth of the time."""
@@ -255,7 +256,11 @@ def _roots(settings: Settings, book: Ledger, paths: Sequence[bytes], source: str
 
 
 def _discover_options(settings: Settings) -> DiscoverOptions:
-    return DiscoverOptions(settle_seconds=settings.settle_seconds, max_file_bytes=settings.max_file_bytes)
+    return DiscoverOptions(
+        settle_seconds=settings.settle_seconds,
+        max_file_bytes=settings.max_file_bytes,
+        max_stream_bytes=settings.max_stream_bytes,
+    )
 
 
 def _record(run: _Run, found: Discovery) -> None:

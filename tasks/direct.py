@@ -41,10 +41,10 @@ def discover(
 
 
 def process(home: Home, batches: Iterable[Batch], options: BatchOptions) -> Iterator[Receipt | Failure]:
-    """One receipt or failure a batch, in the order of the batches, as soon as it is there."""
+    """One receipt or failure a batch, or receipts a cut, in the order of the batches, as soon as each is there."""
     for batch in batches:
         try:
-            yield ingest_batch(home, batch, options)
+            yield from ingest_batch(home, batch, options)
         except Exception as error:  # noqa: BLE001 - reported by the run, which fails at its end
             yield Failure(batch, error)
 

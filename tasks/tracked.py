@@ -15,7 +15,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.futures import PrefectFuture
 
-from tasks import direct
+from tasks import direct, plan
 from tasks.direct import Failure
 from tasks.discover import DiscoverOptions, Discovery, Root
 from tasks.ingest_batch import BatchOptions, ingest_batch
@@ -53,6 +53,26 @@ def _discover(sealed: Sealed) -> Sealed:
     return Sealed(sealed.value())
 
 
+class Cutting:
+    """A batch that is worked off cut by cut; behind an error the next try begins at what is left."""
+
+    def __init__(self, home: Home, batch: Batch, options: BatchOptions) -> None:
+        self.home, self.left, self.options = home, batch, options
+        self.receipts: Iterator[Receipt] | None = None
+
+    def next(self) -> Receipt:
+        """The next receipt."""
+        if self.receipts is None:
+            self.receipts = ingest_batch(self.home, self.left, self.options)
+        try:
+            receipt = next(self.receipts)
+        except Exception:
+            self.receipts = None
+            raise
+        self.left = plan.remaining(self.left, receipt)
+        return receipt
+
+
 @task(
     name="ingest-batch",
     task_run_name="batch-{number}-{files}-files",
@@ -62,7 +82,7 @@ def _discover(sealed: Sealed) -> Sealed:
     **_OPTIONS,
 )
 def _ingest_batch(number: int, files: int, sealed: Sealed) -> Sealed:  # noqa: ARG001 - they name the task run
-    return Sealed(ingest_batch(*sealed.value))
+    return Sealed(sealed.value.next())
 
 
 @task(name="publish", **_OPTIONS)
@@ -87,14 +107,23 @@ def discover(
 
 
 def process(home: Home, batches: Iterable[Batch], options: BatchOptions) -> Iterator[Receipt | Failure]:
-    """``direct.process`` with one task a batch, on whatever task runner the flow has."""
-    submitted: list[tuple[Batch, PrefectFuture[Sealed]]] = [
-        (batch, _ingest_batch.submit(batch.number, len(batch.files), Sealed((home, batch, options))))
-        for batch in batches
-    ]
-    for batch, future in submitted:
-        result = future.result(raise_on_failure=False)
-        yield result.value if isinstance(result, Sealed) else Failure(batch, result)
+    """``direct.process`` with one task a batch, or a cut, on whatever task runner the flow has."""
+
+    def submit(cutting: Cutting) -> PrefectFuture[Sealed]:
+        return _ingest_batch.submit(cutting.left.number, len(cutting.left.files), Sealed(cutting))
+
+    submitted = [(batch, cutting, submit(cutting)) for batch in batches for cutting in [Cutting(home, batch, options)]]
+    for batch, cutting, first in submitted:
+        future = first
+        while True:
+            result = future.result(raise_on_failure=False)
+            if not isinstance(result, Sealed):
+                yield Failure(batch, result)
+                break
+            yield result.value
+            if result.value.is_last:
+                break
+            future = submit(cutting)
 
 
 def publish(

@@ -129,6 +129,7 @@ def _document_row(file_id: str, document: Document, version: str, batch: str) ->
         "batch_id": batch,
         "paragraphs": _paragraph_spans(document),
         "segments": _segment_spans(document),
+        "member": document.member,
     }
 
 
@@ -153,6 +154,7 @@ def _file_row(result: FileResult, span: Span, version: str, batch: str) -> dict[
                 "reason": str(reject.reason),
                 "detail": reject.detail,
                 "preview": reject.preview,
+                "member": reject.member,
             }
             for reject in result.rejects
         ],

@@ -120,8 +120,10 @@ def test_every_view_file_is_a_view_and_says_what_it_answers() -> None:
 
 
 def test_every_reader_has_a_module_and_endings() -> None:
-    modules = {path.stem for path in (ROOT / "tasks" / "readers").glob("*.py")} - {"__init__", "options"}
+    shared = {"__init__", "bounded", "dates", "fields", "http_answer", "opening", "options", "page_dates"}
+    modules = {path.stem for path in (ROOT / "tasks" / "readers").glob("*.py")} - shared
     assert set(READERS) == modules
+    assert all(reader.module == f"tasks.readers.{name}" for name, reader in READERS.items())
     assert all(reader.suffixes for reader in READERS.values())
 
 
