@@ -119,20 +119,24 @@ def _container(
 
 
 def _members(members: Iterator[Member], options: ReadOptions, forced: str | None, depth: int) -> Iterator[Record]:
-    last: Refusal | None = None
+    last = ""
     try:
         for member in members:
-            try:
-                for record in _member_records(member, options, forced, depth):
-                    inside = member.path if record.member is None else f"{member.path}!/{record.member}"
-                    yield replace(record, member=inside)
-            except Refusal as refusal:
-                last = refusal
-                yield replace(_reject(refusal, 0), member=member.path)
+            for record in _told(member, options, forced, depth):
+                inside = member.path if record.member is None else f"{member.path}!/{record.member}"
+                last = record.detail if isinstance(record, Reject) else ""
+                yield replace(record, member=inside)
     except Refusal as refusal:
         # What ended the member may be what ends the archive around it: it is said once.
-        if refusal is not last:
+        if refusal.detail != last:
             yield _reject(refusal, 0)
+
+
+def _told(member: Member, options: ReadOptions, forced: str | None, depth: int) -> Iterator[Record]:
+    try:
+        yield from _member_records(member, options, forced, depth)
+    except Refusal as refusal:
+        yield _reject(refusal, 0)
 
 
 def _member_records(member: Member, options: ReadOptions, forced: str | None, depth: int) -> Iterator[Record]:
