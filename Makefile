@@ -9,7 +9,7 @@ SECONDS ?= 600
 NEWSMILL := $(BIN)/newsmill
 
 .DEFAULT_GOAL := help
-.PHONY: help ingest test test-long eval fuzz check format lock clean
+.PHONY: help ingest test test-long eval fuzz check format docs lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -40,6 +40,9 @@ check: .venv/dev.done ## formatting, lint, types, import contracts, doctests
 format: .venv/dev.done ## apply the formatter and the safe fixes
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+docs: .venv/core.done ## renew docs/formats.md from the code
+	$(BIN)/python -m docs.formats
 
 lock: ## renew requirements/*.txt from pyproject.toml
 	$(PYTHON) requirements/lock.py

@@ -79,7 +79,7 @@ def confirmed(guess: str | None, page: str) -> Published | None:
         return None
     year, month, day = found.on.timetuple()[:3]
     spelled = (
-        rf"(?<!\d)(?:{year}([-/.]?)0?{month}\1{day:02d}|{year}([-/.])0?{month}\2{day}"
+        rf"(?<!\d)(?:{year}(?P<a>[-/.]?)0?{month}(?P=a){day:02d}|{year}(?P<b>[-/.])0?{month}(?P=b){day}"
         rf"|0?{day}\s?[./-]\s?0?{month}\s?[./-]\s?{year})(?!\d)"
         rf"|(?<!\d)0?{day}(?:\.|st|nd|rd|th|er)?\s+[^\W\d_]{{3,12}}\.?,?\s+{year}(?!\d)"
         rf"|[^\W\d_]{{3,12}}\.?\s+0?{day}(?:st|nd|rd|th)?,?\s+{year}(?!\d)"

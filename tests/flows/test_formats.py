@@ -180,19 +180,6 @@ def test_a_replay_with_other_cuts_has_every_record_once(mill: Any, lines: Callab
     assert mill.problems(deep=True) == []
 
 
-def test_under_prefect_a_cut_is_a_task_and_the_parts_are_the_same(
-    new_mill: Callable[..., Any], mill: Any, lines: Callable[[int], bytes]
-) -> None:
-    mill.put("a.jsonl", lines(60))
-    mill.put("b.txt", "Es regnet seit Tagen in der ganzen Stadt.")
-    mill.ingest(**SMALL)
-    other = new_mill(raw=mill.raw)
-    answer = other.under_prefect("ingest", mill.raw, "--set", "batch_bytes=20000")
-    assert answer.code == 0, answer.err
-    assert other.parts() == mill.parts()
-    assert commits(other) == commits(mill)
-
-
 def archive(**members: bytes) -> bytes:
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w") as zipped:
@@ -325,7 +312,7 @@ def test_inspect_shows_every_record_of_any_format(mill: Any) -> None:
 def test_memory_does_not_grow_with_the_file_and_a_kill_loses_nothing(
     new_mill: Callable[..., Any], lines: Callable[[int], bytes]
 ) -> None:
-    """2 GB (BIG_MB in the environment for another size) against 50 MB; the big one is killed in the middle and begun again."""
+    """2 GB (BIG_MB in the environment for another size) against 50 MB; the big one is killed midway and begun again."""
     size = int(os.environ.get("BIG_MB", "2000")) * 1_000_000
     block = lines(2_000).splitlines(keepends=True)
     peaks = {}

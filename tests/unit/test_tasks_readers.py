@@ -322,3 +322,20 @@ def test_what_must_be_held_whole_has_a_bound(suffix: str) -> None:
 
 def test_every_reason_has_its_meaning() -> None:
     assert set(MEANINGS) == set(Reason)
+
+
+def test_the_page_on_formats_is_what_the_code_says() -> None:
+    from docs import formats
+
+    assert formats.PAGE.read_text("utf-8") == formats.page(), "stale: run `make docs`"
+
+
+def test_help_names_every_format_and_container() -> None:
+    from flows.cli.ingest import ingest
+    from tasks.readers.containers import CONTAINERS
+
+    words = " ".join((ingest.__doc__ or "").split())
+    for reader in READERS.values():
+        assert reader.title in words
+    for kind in CONTAINERS:
+        assert kind in words
