@@ -74,8 +74,8 @@ def published(value: object) -> Published | None:
 def _number(value: float) -> Published | None:
     if isinstance(value, int) and value in _YEARS:
         return _made(value)
-    if isinstance(value, int) and (found := _COMPACT.fullmatch(str(value))) and int(found["year"]) in _YEARS:
-        return _made(int(found["year"]), int(found["month"]), int(found["day"]))
+    if isinstance(value, int) and 10_000_000 < value < _SECONDS[0]:
+        return _made(value // 10_000, value // 100 % 100, value % 100)
     if not _SECONDS[0] <= value < 1000 * _SECONDS[1]:
         return None
     seconds = value if value < _SECONDS[1] else value / 1000
@@ -84,6 +84,8 @@ def _number(value: float) -> Published | None:
 
 
 def _written(text: str) -> Published | None:
+    if text.isdigit() and len(text) not in (4, 8, 12, 14):
+        return _number(int(text))
     if found := _COMPACT.fullmatch(text):
         return _made(int(found["year"]), int(found["month"]), int(found["day"]))
     if found := _ISO.fullmatch(text):
@@ -97,8 +99,6 @@ def _written(text: str) -> Published | None:
         day = found["day"] or found["after"]
         if name in _MONTHS:
             return _made(int(found["year"]), _MONTHS[name], *([int(day)] if day else []))
-    if text.isdigit():
-        return _number(int(text))
     return _mailed(text)
 
 

@@ -101,7 +101,7 @@ def read(stream: BinaryIO, options: ReadOptions) -> Iterator[RawDocument | Rejec
         yield _reject(header, 0, source)
         return
     names = _names(header)
-    if "text" not in fields.chosen(dict.fromkeys(names), options):
+    if "text" not in fields.chosen(names, options):
         detail = f"no text: the first row names {', '.join(names)[:300]}; the setting fields says which it is"
         yield _reject(Refusal(Stage.READ, Reason.NO_TEXT, detail), 0, source)
         return

@@ -4,8 +4,9 @@ Belongs here: the guesses, the mapping that a person sets, and keeping everythin
 here: how a format spells its records.
 """
 
+import functools
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, datetime, time
 
 from tasks.readers.dates import Published, published
@@ -31,6 +32,7 @@ GUESSES: dict[str, tuple[str, ...]] = {
 _MOST_NODES = 50_000
 _MOST_LEVELS = 50
 _SHORT = 4_000
+_MOST_KNOWN = 200
 
 
 def _folded(name: str) -> str:
@@ -83,16 +85,29 @@ def _kept(value: object, level: int, left: Iterator[int]) -> object:
     return scrubbed(str(value))
 
 
-def chosen(names: Mapping[str, object], options: ReadOptions) -> dict[str, str]:
+def chosen(names: Iterable[str], options: ReadOptions) -> dict[str, str]:
     """For each wanted field the name that holds it: the one that was set, else the best guess.
 
-    >>> chosen({"Headline": "H", "body": "B", "Body_Text": "C"}, ReadOptions())
+    >>> chosen(["Headline", "body", "Body_Text"], ReadOptions())
     {'text': 'body', 'title': 'Headline'}
     """
+    found = tuple(names)
+    if len(found) > _MOST_KNOWN or sum(map(len, found)) > _SHORT:
+        return _choose(found, options.fields)
+    return _chosen(found, options.fields)
+
+
+# The records of a file have the same names over and over.
+@functools.lru_cache(maxsize=64)
+def _chosen(names: tuple[str, ...], fields: tuple[tuple[str, str], ...]) -> dict[str, str]:
+    return _choose(names, fields)
+
+
+def _choose(names: tuple[str, ...], fields: tuple[tuple[str, str], ...]) -> dict[str, str]:
     folded: dict[str, str] = {}
     for name in names:
         folded.setdefault(_folded(name), name)
-    found = dict(options.fields)
+    found = dict(fields)
     for wanted, guesses in GUESSES.items():
         guessed = [folded[guess] for guess in guesses if guess in folded]
         if wanted not in found and guessed:

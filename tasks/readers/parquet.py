@@ -86,7 +86,7 @@ def read(stream: BinaryIO, options: ReadOptions) -> Iterator[RawDocument | Rejec
 
     file = _opened(stream, options)
     names = [field.name for field in file.schema_arrow]
-    if names and "text" not in fields.chosen(dict.fromkeys(names), options):
+    if names and "text" not in fields.chosen(names, options):
         detail = f"no text: the columns are {', '.join(names)[:300]}; the setting fields says which it is"
         raise Refusal(Stage.READ, Reason.NO_TEXT, fields.scrubbed(detail))
     ordinal = 0
