@@ -177,6 +177,10 @@ class _Run:
             else:
                 self.take(result)
                 left[result.number] -= len(result.sightings) + len(result.gone)
+                if not result.is_last:
+                    # A big file is one file for hours: its records show that it moves.
+                    counts = self.outcome.counts
+                    self.progress.step("records", counts.get("documents", 0) + counts.get("record_rejects", 0), None)
                 self.publish_if_due()
             self.progress.step("files", len(files) - sum(left.values()), len(files))
 

@@ -134,7 +134,9 @@ def show_outcome(outcome: Outcome, form: str) -> None:
 class Bar(Progress):
     """A progress bar on standard error; nothing where that is no terminal."""
 
-    WORDS = {"discover": "looking", "hash": "hashing", "files": "ingesting", "publish": "publishing"}  # noqa: RUF012
+    WORDS = {  # noqa: RUF012
+        "discover": "looking", "hash": "hashing", "files": "ingesting", "records": "records", "publish": "publishing",
+    }  # fmt: skip
 
     def __init__(self) -> None:
         self.console = console(stderr=True)

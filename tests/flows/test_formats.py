@@ -16,6 +16,7 @@ import pytest
 
 from flows import run
 from flows.settings import Settings, load
+from flows.summary import Progress
 from tasks import direct
 from tasks.direct import Failure
 from tasks.ingest_batch import BatchOptions
@@ -83,6 +84,21 @@ def test_a_big_file_is_committed_cut_by_cut(mill: Any, lines: Callable[[int], by
     ]
     assert mill.problems(deep=True) == []
     assert mill.ingest(**SMALL).counts == {"unchanged": 1}
+
+
+def test_a_person_sees_that_a_big_file_moves(mill: Any, lines: Callable[[int], bytes]) -> None:
+    class Seen(Progress):
+        def __init__(self) -> None:
+            self.records: list[int] = []
+
+        def step(self, name: str, done: int, total: int | None) -> None:
+            if name == "records":
+                self.records.append(done)
+
+    seen = Seen()
+    mill.put("a.jsonl", lines(50))
+    run.ingest(mill.settings(batch_records=20), direct, [os.fsencode(mill.raw)], progress=seen)
+    assert seen.records == [20, 40]
 
 
 def test_short_records_are_cut_by_their_number(mill: Any, lines: Callable[[int], bytes]) -> None:
