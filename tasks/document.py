@@ -110,7 +110,10 @@ class _Cutter:
 
     def records(self, file: RawFile, stream: BinaryIO, on_record: OnRecord | None) -> Iterator[Cut]:
         """Take the records of a file that no cut before has committed."""
-        found = opened(stream, name_of(file.uri), self.options.reading(file.source), self.options.reader)
+        options = self.options.reading(file.source)
+        if file.first_ordinal:
+            options = replace(options, first_ordinal=file.first_ordinal)
+        found = opened(stream, name_of(file.uri), options, self.options.reader)
         piece = _Piece(file, found.reader)
         for raw in found.records:
             ordinal = raw.ordinal or 0

@@ -12,7 +12,7 @@ from typing import BinaryIO
 
 from tasks.text.encoding import Decoded, decode
 from warehouse.errors import Refusal
-from warehouse.records import RawDocument
+from warehouse.records import RawDocument, Reject
 from warehouse.vocabulary import Reason, Stage
 
 CHUNK = 1 << 18
@@ -125,6 +125,11 @@ def as_utf8(stream: BinaryIO) -> tuple[BinaryIO, str | None]:
     start = head_of(stream)
     codec = next((name for mark, name in _WIDE if start.startswith(mark)), None)
     return (stream if codec is None else io.BufferedReader(_Recoded(stream, codec), CHUNK)), codec
+
+
+def passed_over(ordinal: int) -> Reject:
+    """The place of a record below ``first_ordinal``; it counts and goes nowhere."""
+    return Reject(ordinal=ordinal, stage=Stage.READ, reason=Reason.EMPTY, detail="passed over: it was read before")
 
 
 def recoded(record: RawDocument, codec: str | None) -> RawDocument:

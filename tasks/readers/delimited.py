@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 from tasks.readers import fields
-from tasks.readers.bounded import as_utf8, head_of, lines, recoded, text_of
+from tasks.readers.bounded import as_utf8, head_of, lines, passed_over, recoded, text_of
 from tasks.readers.options import ReadOptions
 from tasks.text.decoded import Decoded
 from tasks.text.preview import preview
@@ -106,6 +106,9 @@ def read(stream: BinaryIO, options: ReadOptions) -> Iterator[RawDocument | Rejec
         yield _reject(Refusal(Stage.READ, Reason.NO_TEXT, detail), 0, source)
         return
     for ordinal, row in enumerate(rows):
+        if ordinal < options.first_ordinal:
+            yield passed_over(ordinal)
+            continue
         try:
             yield recoded(_record(row, names, ordinal, source, options), codec)
         except Refusal as refusal:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 from tasks.readers import fields
-from tasks.readers.bounded import CHUNK, Line, as_utf8, head_of, lines, recoded, text_of
+from tasks.readers.bounded import CHUNK, Line, as_utf8, head_of, lines, passed_over, recoded, text_of
 from tasks.readers.options import ReadOptions
 from tasks.text.preview import preview
 from warehouse.errors import Refusal
@@ -126,6 +126,9 @@ def read(stream: BinaryIO, options: ReadOptions) -> Iterator[RawDocument | Rejec
     stream, codec = as_utf8(stream)
     found = (lines if is_lines(head_of(stream)) else _values)(stream, options.max_record_bytes)
     for ordinal, line in enumerate(line for line in found if line.data.strip()):
+        if ordinal < options.first_ordinal:
+            yield passed_over(ordinal)
+            continue
         try:
             yield recoded(_record(line, ordinal, options), codec)
         except Refusal as refusal:

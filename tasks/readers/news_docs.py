@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from tasks.readers.bounded import Line, lines
+from tasks.readers.bounded import Line, lines, passed_over
 from tasks.readers.dates import published
 from tasks.readers.options import ReadOptions
 from tasks.text.encoding import decode
@@ -65,6 +65,9 @@ def read(stream: BinaryIO, options: ReadOptions) -> Iterator[RawDocument | Rejec
     """One record a line; blank lines are none."""
     found = (line for line in lines(stream, options.max_record_bytes) if line.data.strip())
     for ordinal, line in enumerate(found):
+        if ordinal < options.first_ordinal:
+            yield passed_over(ordinal)
+            continue
         try:
             yield _record(line, ordinal, options)
         except Refusal as refusal:

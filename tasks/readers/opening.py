@@ -111,7 +111,9 @@ def _container(
         from tasks.readers.containers import archives
 
         members = archives.zip_members if kind == ZIP else archives.tar_members
-        return Opened(kind, _members(members(stream, options), options, forced, depth + 1))
+        # Numbers run through all members, those of a member begin anew.
+        inside = replace(options, first_ordinal=0)
+        return Opened(kind, _members(members(stream, options), inside, forced, depth + 1))
     from tasks.readers.containers import packed
 
     inner = _opened(packed.unpacked(stream, kind, options), inner_name(name), options, forced, depth + 1)

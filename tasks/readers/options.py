@@ -20,6 +20,9 @@ class ReadOptions:
     takes a hundred times its size; ``max_unpacked_bytes`` and ``max_ratio`` for what comes out of a container (real
     text in any packing stays below 100); ``max_members`` for one archive; ``max_depth`` for containers in containers
     (a .tar.gz is two); ``max_window_bytes`` for the memory that a packer may ask of its reader (xz -9 asks for 64 MB).
+
+    Records below ``first_ordinal`` are wanted by nobody: a reader that can count one without reading it yields
+    ``passed_over`` instead.
     """
 
     encoding: str | None = None
@@ -32,3 +35,4 @@ class ReadOptions:
     max_members: int = 100_000
     max_depth: int = 2
     max_window_bytes: int = 134_217_728
+    first_ordinal: int = 0

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any, BinaryIO
 
 from tasks.readers import fields
-from tasks.readers.bounded import PARSER_ERRORS, brief, whole
+from tasks.readers.bounded import PARSER_ERRORS, brief, passed_over, whole
 from tasks.readers.options import ReadOptions
 from tasks.text.decoded import Decoded
 from warehouse.errors import Refusal
@@ -93,7 +93,8 @@ def read(stream: BinaryIO, options: ReadOptions) -> Iterator[RawDocument | Rejec
     try:
         for batch in file.iter_batches(batch_size=_ROWS, use_threads=False):
             for row in _rows(batch):
-                yield _record(row, ordinal, options)
+                is_wanted = ordinal >= options.first_ordinal
+                yield _record(row, ordinal, options) if is_wanted else passed_over(ordinal)
                 ordinal += 1
     except (*PARSER_ERRORS, pa.ArrowException, OSError) as error:
         raise Refusal(Stage.READ, Reason.DAMAGED, f"unreadable behind row {ordinal}: {brief(error)}") from error

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import BinaryIO
 
 from tasks.readers import html
-from tasks.readers.bounded import CHUNK, text_of
+from tasks.readers.bounded import CHUNK, passed_over, text_of
 from tasks.readers.http_answer import Answer, answer_of
 from tasks.readers.options import ReadOptions
 from tasks.text.preview import preview
@@ -135,7 +135,7 @@ def _resync(frame: _Frame) -> bytes:
     return line
 
 
-def _record(frame: _Frame, line: bytes, options: ReadOptions) -> RawDocument | None:
+def _record(frame: _Frame, line: bytes, ordinal: int, options: ReadOptions) -> RawDocument | Reject | None:
     """The record whose first line was read; None for one that is no page."""
     if not _VERSION.match(line):
         raise Refusal(Stage.READ, Reason.MALFORMED, "no WARC record begins where one should")
@@ -153,7 +153,9 @@ def _record(frame: _Frame, line: bytes, options: ReadOptions) -> RawDocument | N
     block = frame.block(size)
     if len(block) < size:
         raise Refusal(Stage.READ, Reason.TRUNCATED, f"the record has {len(block)} of {size} bytes")
-    return _page(headers, block, options)
+    if ordinal < options.first_ordinal:
+        return passed_over(ordinal)
+    return replace(_page(headers, block, options), ordinal=ordinal)
 
 
 def read(stream: BinaryIO, options: ReadOptions) -> Iterator[RawDocument | Reject]:
@@ -164,7 +166,7 @@ def read(stream: BinaryIO, options: ReadOptions) -> Iterator[RawDocument | Rejec
     while line:
         offset = frame.offset - len(line)
         try:
-            found = _record(frame, line, options)
+            found = _record(frame, line, ordinal, options)
         except Refusal as refusal:
             yield Reject(
                 ordinal=ordinal,
@@ -178,6 +180,6 @@ def read(stream: BinaryIO, options: ReadOptions) -> Iterator[RawDocument | Rejec
             line = _next(frame) if is_framed else _resync(frame)
             continue
         if found is not None:
-            yield replace(found, ordinal=ordinal, byte_offset=offset)
+            yield found if isinstance(found, Reject) else replace(found, byte_offset=offset)
             ordinal += 1
         line = _next(frame)

@@ -189,6 +189,15 @@ def test_many_mutated_files_end_as_records(case: tuple[str, bytes]) -> None:
     conforms(records(data, name))
 
 
+@pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}-{path.name}")
+@pytest.mark.parametrize("first", [1, 2, 5])
+def test_what_was_read_before_is_passed_over_and_the_rest_is_the_same(path: Path, first: int) -> None:
+    every = records(path.read_bytes(), path.name)
+    rest = records(path.read_bytes(), path.name, ReadOptions(first_ordinal=first))
+    assert [record.ordinal for record in rest] == [record.ordinal for record in every]
+    assert rest[first:] == every[first:]
+
+
 class Endless(io.RawIOBase):
     """So many bytes, made while they are read."""
 
