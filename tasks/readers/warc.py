@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import BinaryIO
 
-from tasks.readers import html
+from tasks.readers import fields, html
 from tasks.readers.bounded import CHUNK, passed_over, text_of
 from tasks.readers.http_answer import Answer, answer_of
 from tasks.readers.options import ReadOptions
@@ -94,7 +94,7 @@ def _length(headers: dict[str, str]) -> int:
 
 
 def _page(headers: dict[str, str], block: bytes, options: ReadOptions) -> RawDocument:
-    url = headers.get("warc-target-uri", "").strip("<>") or None
+    url = fields.one_line(headers.get("warc-target-uri", "").strip("<>"))
     kind = headers["warc-type"]
     if kind == "response" and "http" in headers.get("content-type", "http"):
         answer = answer_of(block, options)
@@ -116,7 +116,7 @@ def _page(headers: dict[str, str], block: bytes, options: ReadOptions) -> RawDoc
     return replace(
         found,
         url=url or found.url,
-        external_id=headers.get("warc-record-id", "").strip("<>").removeprefix("urn:uuid:") or None,
+        external_id=fields.one_line(headers.get("warc-record-id", "").strip("<>").removeprefix("urn:uuid:")),
         metadata={**found.metadata, **{name: value for name, value in crawl.items() if value}},
         held_bytes=len(block),
     )

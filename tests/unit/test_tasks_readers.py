@@ -198,6 +198,16 @@ def test_what_was_read_before_is_passed_over_and_the_rest_is_the_same(path: Path
     assert rest[first:] == every[first:]
 
 
+def test_what_a_warc_says_of_a_record_is_made_harmless() -> None:
+    data = warc_record(b"It rained.").replace(
+        b"\r\n\r\n", b"\r\nWARC-Record-ID:\0 <a>\r\nWARC-Target-URI: http://\x1b[2J\r\n\r\n", 1
+    )
+    (record,) = records(data, "a.warc")
+    conforms([record])
+    assert isinstance(record, RawDocument)
+    assert (record.url, record.external_id) == ("http://[2J", "<a")
+
+
 class Endless(io.RawIOBase):
     """So many bytes, made while they are read."""
 
