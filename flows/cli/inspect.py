@@ -21,7 +21,7 @@ from flows.settings import load
 from warehouse import raw_files
 from warehouse.errors import ConfigError, Deferred
 from warehouse.parts import document_id
-from warehouse.records import Document, FileResult, RawDocument, RawFile
+from warehouse.records import Document, FileResult, RawDocument, RawFile, Reject
 from warehouse.uri import member_uri, to_uri
 
 # Files whose texts are looked at together: enough for the language kernel, little enough for memory.
@@ -29,7 +29,8 @@ _TOGETHER = 500
 _CONTEXT = 24
 _SHOWN = ("file_id", "encoding", "encoding_confidence", "published_on", "published_precision", "published_source",
           "language", "language_confidence", "language_decided_by", "detector_label", "detector_probability",
-          "second_language", "script", "title", "authors", "external_id", "flags", "source_metadata")  # fmt: skip
+          "second_language", "script", "title", "url", "authors", "external_id", "flags",
+          "source_metadata")  # fmt: skip
 
 
 def inspect(
@@ -120,14 +121,17 @@ def _records(result: FileResult, decoded: dict[tuple[str, int], str]) -> Iterato
         "encoding": result.encoding,
         "encoding_confidence": result.encoding_confidence,
     }
-    for document in result.documents:
-        found = _document(result, document)
-        where = member_uri(uri, found.pop("member"))
-        yield {"uri": where, **head, "decoded": decoded[(key, document.ordinal)], **found}
-    for reject in result.rejects:
-        told = dataclasses.asdict(reject)
-        where = member_uri(uri, told.pop("member"))
-        yield {"uri": where, **head, "decoded": decoded.get((key, reject.ordinal or 0)), "reject": told}
+    rows: list[Document | Reject] = [*result.documents, *result.rejects]
+    for row in sorted(rows, key=lambda row: row.ordinal or 0):
+        text = decoded.get((key, row.ordinal or 0))
+        if isinstance(row, Document):
+            told = _document(result, row)
+            del told["member"]
+        else:
+            reject = dataclasses.asdict(row)
+            del reject["member"]
+            told = {"reject": reject}
+        yield {"uri": member_uri(uri, row.member), **head, "decoded": text, **told}
 
 
 def _document(result: FileResult, document: Document) -> dict[str, Any]:

@@ -326,11 +326,11 @@ def test_inspect_shows_every_record_of_any_format(mill: Any) -> None:
 @pytest.mark.long
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="no /proc here: memory cannot be asked for")
 def test_memory_does_not_grow_with_the_file_and_a_kill_loses_nothing(
-    new_mill: Callable[..., Any], lines: Callable[[int], bytes]
+    new_mill: Callable[..., Any], write_news: Callable[..., str]
 ) -> None:
     """2 GB (BIG_MB in the environment for another size) against 50 MB; the big one is killed midway and begun again."""
     size = int(os.environ.get("BIG_MB", "2000")) * 1_000_000
-    block = lines(2_000).splitlines(keepends=True)
+    block = [json.dumps({"text": write_news(n, paragraphs=12)[14:]}) for n in range(2_000)]
     peaks = {}
     for name, most in (("small", 50_000_000), ("big", size)):
         mill = new_mill(name)
