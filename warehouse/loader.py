@@ -25,6 +25,9 @@ from warehouse.projection import LIVE, content_table, document_tables, reject_ta
 from warehouse.records import Commit
 from warehouse.schema import TABLES
 
+# What DuckDB may hold while it applies commits one by one; without it the memory of a publish grows with the warehouse.
+MEMORY = "256MB"
+
 
 @dataclass(frozen=True, slots=True)
 class Published:
@@ -180,7 +183,7 @@ def build(
     else:
         target.unlink()
     tables, views = ddl.table_statements(), ddl.view_statements()
-    database = duckdb.connect(str(target), config={"storage_compatibility_version": "v1.5.0"})
+    database = duckdb.connect(str(target), config={"storage_compatibility_version": "v1.5.0", "memory_limit": MEMORY})
     try:
         if base is None:
             for statement in tables:

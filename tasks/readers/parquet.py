@@ -10,6 +10,7 @@ from typing import Any, BinaryIO
 
 from tasks.readers import fields
 from tasks.readers.bounded import PARSER_ERRORS, brief, passed_over, whole
+from tasks.readers.containers.meter import FREE
 from tasks.readers.options import ReadOptions
 from tasks.text.decoded import Decoded
 from warehouse.errors import Refusal
@@ -36,6 +37,8 @@ def _opened(stream: BinaryIO, options: ReadOptions) -> Any:
     import pyarrow.parquet as pq
 
     source = stream if stream.seekable() else io.BytesIO(whole(stream, options.max_file_bytes, "max_file_bytes"))
+    size = source.seek(0, io.SEEK_END)
+    source.seek(0)
     try:
         file = pq.ParquetFile(
             source,
@@ -44,26 +47,22 @@ def _opened(stream: BinaryIO, options: ReadOptions) -> Any:
             thrift_string_size_limit=_MOST_FOOTER,
             thrift_container_size_limit=1_000_000,
         )
-        _check(file.metadata, options)
+        _check(file.metadata, size, options)
     except (*PARSER_ERRORS, pa.ArrowException, OSError) as error:
         raise Refusal(Stage.READ, Reason.DAMAGED, f"no readable Parquet: {brief(error)}") from error
     return file
 
 
-def _check(metadata: Any, options: ReadOptions) -> None:
-    """Refuse what says of itself that it is a bomb."""
-    for group in range(metadata.num_row_groups):
-        columns = [metadata.row_group(group).column(number) for number in range(metadata.num_columns)]
-        unpacked = sum(column.total_uncompressed_size for column in columns)
-        packed = sum(column.total_compressed_size for column in columns)
-        if unpacked > options.max_unpacked_bytes:
-            detail = (
-                f"row group {group} unpacks to {unpacked} bytes; max_unpacked_bytes is {options.max_unpacked_bytes}"
-            )
-            raise Refusal(Stage.READ, Reason.UNPACKS_TOO_LARGE, detail)
-        if unpacked > 10_000_000 and unpacked > options.max_ratio * max(packed, 1):
-            detail = f"row group {group}: {packed} bytes unpack to {unpacked}; max_ratio is {options.max_ratio}"
-            raise Refusal(Stage.READ, Reason.RATIO, detail)
+def _check(metadata: Any, packed: int, options: ReadOptions) -> None:
+    """Refuse a bomb that says so itself; of single columns nothing is asked, which aborts on torn footers."""
+    unpacked = sum(metadata.row_group(group).total_byte_size for group in range(metadata.num_row_groups))
+    most = options.max_unpacked_bytes
+    if unpacked > most:
+        detail = f"unpacks to {unpacked} bytes; max_unpacked_bytes is {most}"
+        raise Refusal(Stage.READ, Reason.UNPACKS_TOO_LARGE, detail)
+    if unpacked > FREE and unpacked > options.max_ratio * packed:
+        detail = f"{packed} bytes unpack to {unpacked}; max_ratio is {options.max_ratio}"
+        raise Refusal(Stage.READ, Reason.RATIO, detail)
 
 
 def _rows(batch: Any) -> Iterator[dict[str, Any] | Refusal]:

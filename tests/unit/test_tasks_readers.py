@@ -2,6 +2,8 @@
 
 import io
 import json
+import subprocess
+import sys
 import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
@@ -309,6 +311,38 @@ def test_a_long_parquet_file_is_not_held(tmp_path: Path) -> None:
             most = max(most, pool.bytes_allocated() - before)
     assert record.ordinal == 39_999
     assert most < 20_000_000
+
+
+# In a process of its own: what a library does at a torn footer may be to abort.
+TORN = """
+import io, random, sys
+from tasks.readers import ReadOptions
+from tasks.readers.opening import opened
+
+data = open(sys.argv[1], "rb").read()
+for seed in range(int(sys.argv[2])):
+    chance, torn = random.Random(seed), bytearray(data)
+    for _ in range(chance.randint(1, 4)):
+        at = chance.randrange(len(torn))
+        if chance.random() < 0.6:
+            torn[at] ^= chance.randint(1, 255)
+        else:
+            del torn[at : at + chance.randint(1, 40)]
+    assert list(opened(io.BytesIO(bytes(torn)), "a.parquet", ReadOptions()).records)
+print("whole")
+"""
+
+
+@pytest.mark.parametrize("count", [600, pytest.param(30_000, marks=pytest.mark.long)])
+def test_no_torn_parquet_file_ends_the_process(count: int) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", TORN, GOLDEN / "parquet" / "good.parquet", str(count)],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=Path(__file__).parents[2],
+    )
+    assert (done.returncode, done.stdout) == (0, "whole\n"), done.stderr[-2000:]
 
 
 def test_plain_text_is_one_record_as_it_stands() -> None:
