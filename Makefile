@@ -12,7 +12,7 @@ NEWSMILL := $(BIN)/newsmill
 PEERS := naive datatrove dlt dask
 
 .DEFAULT_GOAL := help
-.PHONY: help ingest test test-long test-duckdb2 eval fuzz bench bench-peers check format dictionary lock clean
+.PHONY: help ingest test test-long test-duckdb2 eval fuzz bench bench-peers check format docs lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -53,7 +53,8 @@ format: .venv/dev.done ## apply the formatter and the safe fixes
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-dictionary: .venv/core.done ## renew docs/data-dictionary.md from the schema and the SQL files
+docs: .venv/core.done ## renew the pages that are made from the code: formats, data dictionary
+	$(BIN)/python -m docs.formats
 	$(BIN)/python -m warehouse.dictionary > docs/data-dictionary.md
 
 lock: ## renew requirements/*.txt from pyproject.toml

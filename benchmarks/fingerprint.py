@@ -99,6 +99,9 @@ def _plain(value: Any) -> Any:
 def _outcome(result: FileResult) -> str:
     rows = dataclasses.asdict(result)
     del rows["file"]
+    # Where in an archive it stood: none of these does.
+    for row in (*rows["documents"], *rows["rejects"]):
+        del row["member"]
     return json.dumps(_plain(rows), sort_keys=True)
 
 

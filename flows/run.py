@@ -22,10 +22,9 @@ from flows.summary import Outcome, Progress
 from tasks import plan, version
 from tasks.direct import Failure
 from tasks.discover import DiscoverOptions, Discovery, Root, Search, discover, known_root, roots_of
-from tasks.document import DocumentOptions
+from tasks.document import CutLimits
 from tasks.ingest_batch import BatchOptions
 from tasks.pool import Pool, PoolOptions
-from tasks.readers import ReadOptions
 from tasks.replay import again
 from tasks.text import language
 from warehouse import ledger, parts, presence, snapshots
@@ -59,7 +58,7 @@ class Stages(Protocol):
     def process(
         self, home: Home, batches: Iterable[Batch], options: BatchOptions, pool: Pool | None = None
     ) -> Iterator[Receipt | Failure]:
-        """The receipts or the failure of each batch, in the order of the batches."""
+        """The receipts or the failure of each batch, in order; of a batch that is cut, a receipt a cut."""
 
     def publish(
         self, home: Home, book: Ledger, *, rebuild: bool = False, on_commit: Callable[[int, int], None] | None = None
@@ -97,7 +96,8 @@ class _Run:
         self.home = settings.layout
         self.outcome = Outcome(run_id=str(uuid.uuid4()))
         self.batch_options = BatchOptions(
-            document=DocumentOptions(read=ReadOptions(encoding=settings.encoding)),
+            document=settings.document_options(),
+            cut=CutLimits(cut_bytes=settings.batch_bytes, cut_records=settings.batch_records),
             pipeline_version=version.pipeline_version(),
             settings_fingerprint=settings.fingerprint(),
         )
@@ -196,6 +196,11 @@ class _Run:
                     settled = len(result.sightings) + len(result.gone)
                     left[result.number] -= settled
                     done += settled
+                    if not result.is_last:
+                        # A big file is one file for hours: its records show that it moves.
+                        counts = self.outcome.counts
+                        records = counts.get("documents", 0) + counts.get("record_rejects", 0)
+                        self.progress.step("records", records, None)
                     self.publish_if_due()
                 self.progress.step("files", done, max(done, total()))
 
@@ -289,7 +294,11 @@ def _roots(settings: Settings, book: Ledger, paths: Sequence[bytes], source: str
 
 
 def _discover_options(settings: Settings) -> DiscoverOptions:
-    return DiscoverOptions(settle_seconds=settings.settle_seconds, max_file_bytes=settings.max_file_bytes)
+    return DiscoverOptions(
+        settle_seconds=settings.settle_seconds,
+        max_file_bytes=settings.max_file_bytes,
+        max_stream_bytes=settings.max_stream_bytes,
+    )
 
 
 def _record(run: _Run, search: Search) -> None:

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
@@ -24,8 +24,17 @@ from warehouse.durable import make_folder
 from warehouse.errors import ConfigError
 from warehouse.layout import Home
 
+if TYPE_CHECKING:
+    from tasks.document import DocumentOptions
+
 PREFIX = "NEWSMILL_"
 FILE = "newsmill.toml"
+# The settings of ``tasks.readers.ReadOptions`` that bound what is read; their names are the same.
+GUARDS = (
+    "max_file_bytes", "max_record_bytes", "max_page_bytes", "max_unpacked_bytes", "max_ratio", "max_members",
+    "max_depth", "max_window_bytes",
+)  # fmt: skip
+Mapped = Literal["text", "title", "date", "url", "authors", "id"]
 
 
 class Settings(BaseModel):
@@ -39,7 +48,23 @@ class Settings(BaseModel):
     )
     batch_bytes: int = Field(8_000_000, gt=0, description="bytes of raw files that one task handles at most")
     batch_files: int = Field(3_000, gt=0, description="raw files that one task handles at most")
-    max_file_bytes: int = Field(256_000_000, gt=0, description="a larger raw file is refused as too_large")
+    batch_records: int = Field(10_000, gt=0, description="records of one cut of a big file at most")
+    max_file_bytes: int = Field(
+        256_000_000, gt=0, description="what must be held whole (text, mail, an archive in an archive) is refused above"
+    )
+    max_stream_bytes: int = Field(
+        1_000_000_000_000, gt=0, description="a raw file that goes through in pieces is refused above"
+    )
+    max_record_bytes: int = Field(16_000_000, gt=0, description="a longer line, row or record is refused")
+    max_page_bytes: int = Field(8_000_000, gt=0, description="a longer HTML or Markdown page is refused")
+    max_unpacked_bytes: int = Field(100_000_000_000, gt=0, description="what a container may unpack to")
+    max_ratio: int = Field(200, gt=0, description="how many times its size a container may unpack to, beyond 10 MB")
+    max_members: int = Field(100_000, gt=0, description="members of one archive at most")
+    max_depth: int = Field(2, ge=0, description="containers in containers at most; a .tar.gz is two")
+    max_window_bytes: int = Field(134_217_728, ge=1 << 20, description="memory that unpacking xz or zstd may ask for")
+    fields: dict[str, dict[Mapped, str]] = Field(
+        {}, description="for a source, or default: the field that is the text, title, date, url, authors, id"
+    )
     settle_seconds: float = Field(0.0, ge=0, description="a file that changed more recently is deferred")
     workers: int = Field(
         default_factory=lambda: len(os.sched_getaffinity(0)),
@@ -61,6 +86,12 @@ class Settings(BaseModel):
             raise ValueError("the path may hold no question mark, control character or byte that is not UTF-8")
         return home
 
+    @field_validator("fields", mode="before")
+    @classmethod
+    def _parsed(cls, fields: Any) -> Any:
+        # The environment and flags can only hold text.
+        return json.loads(fields) if isinstance(fields, str) else fields
+
     @field_validator("encoding")
     @classmethod
     def _exists(cls, encoding: str | None) -> str | None:
@@ -74,7 +105,20 @@ class Settings(BaseModel):
 
     def row_settings(self) -> dict[str, Any]:
         """Those settings that can change a row."""
-        return {"encoding": self.encoding}
+        names = ("encoding", "fields", *GUARDS)
+        return {name: getattr(self, name) for name in names}
+
+    def document_options(self, *, reader: str | None = None, language: str | None = None) -> "DocumentOptions":
+        """How files are read, as the readers want it."""
+        from tasks.document import DocumentOptions
+        from tasks.readers import ReadOptions
+
+        return DocumentOptions(
+            read=ReadOptions(encoding=self.encoding, **{name: getattr(self, name) for name in GUARDS}),
+            reader=reader,
+            language=language,
+            fields=tuple((source, tuple(sorted(names.items()))) for source, names in sorted(self.fields.items())),
+        )
 
     def fingerprint(self) -> str:
         """16 hex digits over the settings that can change a row: part of every batch id."""

@@ -70,7 +70,7 @@ def attempt(home: Home, batch: Batch, options: BatchOptions, pool: Pool | None =
     """The receipts of one batch, or how it failed."""
     try:
         if pool is None:
-            yield ingest_batch(home, batch, options)
+            yield from ingest_batch(home, batch, options)
         else:
             yield from pool.run(home, batch, options)
     except Exception as error:  # noqa: BLE001 - reported by the run, which fails at its end

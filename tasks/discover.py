@@ -12,14 +12,16 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tasks import plan
+from tasks.readers import is_streaming
+from tasks.readers.bounded import HEAD
 from warehouse import ledger, raw_files
 from warehouse.clock import now_us
-from warehouse.errors import ConfigError, Deferred
+from warehouse.errors import ConfigError, Deferred, Refusal
 from warehouse.layout import Home
 from warehouse.ledger import Known, Ledger
 from warehouse.raw_files import Found
 from warehouse.records import RawFile, Sighting
-from warehouse.uri import to_path, to_uri
+from warehouse.uri import name_of, to_path, to_uri
 from warehouse.vocabulary import DeferReason, FileStatus, Reason, Stage
 
 INBOX = "inbox"
@@ -33,12 +35,14 @@ class DiscoverOptions:
 
     ``ignored_suffixes``: names that tools give to files they are still writing.  ``settle_seconds``: how long a file
     must have been left alone; 0 because who calls ingest wants it now, and a file that changes while it is read is
-    deferred anyway.  ``max_file_bytes``: a plain text of more than 256 MB is no document.
+    deferred anyway.  ``max_file_bytes``: a plain text of more than 256 MB is no document; ``max_stream_bytes``: what
+    goes through in pieces may be larger, but a file of more than 1 TB is a mistake.
     """
 
     ignored_suffixes: tuple[str, ...] = (".part", ".tmp", ".crdownload", ".swp", "~")
     settle_seconds: float = 0.0
     max_file_bytes: int = 256_000_000
+    max_stream_bytes: int = 1_000_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,14 +165,24 @@ def _entries(root: Root, is_closed: Callable[[bytes], bool]) -> Iterator[Found]:
         yield from raw_files.walk(root.path, root.below, skip=root.skip, is_closed=is_closed)
 
 
-def _refusal(found: Found, options: DiscoverOptions) -> tuple[Reason, str] | None:
+def _too_large(found: Found, path: bytes, options: DiscoverOptions) -> tuple[Reason, str] | None:
+    """The refusal of a file by its size: it depends on whether its reader has to hold it whole."""
+    size = found.stamp.size_bytes
+    if size <= options.max_file_bytes:
+        return None
+    if not is_streaming(name_of(to_uri(found.path)), raw_files.head(path, HEAD)):
+        return Reason.TOO_LARGE, f"{size} bytes; max_file_bytes is {options.max_file_bytes}"
+    if size > options.max_stream_bytes:
+        return Reason.TOO_LARGE, f"{size} bytes; max_stream_bytes is {options.max_stream_bytes}"
+    return None
+
+
+def _refusal(found: Found, path: bytes, options: DiscoverOptions) -> tuple[Reason, str] | None:
     if stat.S_ISLNK(found.mode):
         return Reason.SYMLINK, "a symbolic link is not followed; name its target to ingest it"
     if not stat.S_ISREG(found.mode):
         return Reason.NOT_REGULAR, "a FIFO, socket or device is not a file"
-    if found.stamp.size_bytes > options.max_file_bytes:
-        return Reason.TOO_LARGE, f"{found.stamp.size_bytes} bytes; max_file_bytes is {options.max_file_bytes}"
-    return None
+    return _too_large(found, path, options)
 
 
 class Search:
@@ -233,18 +247,22 @@ class Search:
         if found.error is not None:
             reason = raw_files.defer_reason(found.error)
             self.result.sightings.append(plan.deferral(file, Deferred(reason, found.error.strerror or "")))
-        elif refusal := _refusal(found, self.options):
-            self.result.sightings.append(
-                Sighting(
-                    root=file.root, uri=uri, source=file.source, file_id=None, stamp=found.stamp,
-                    status=FileStatus.REJECTED, stage=Stage.DISCOVER, reason=refusal[0], detail=refusal[1],
-                )
-            )  # fmt: skip
+        elif refusal := _refusal(found, file.path, self.options):
+            self._refuse(file, *refusal)
         elif not is_settled(found.stamp.mtime_ns, self.now_ns, self.options.settle_seconds):
             changing = Deferred(DeferReason.CHANGING, f"changed less than {self.options.settle_seconds:g} s ago")
             self.result.sightings.append(plan.deferral(file, changing))
         else:
             self.candidates.append(_Candidate(*plan.order(file), file.path, known))
+
+    def _refuse(self, file: RawFile, reason: Reason, detail: str) -> None:
+        """A path that is refused unread."""
+        self.result.sightings.append(
+            Sighting(
+                root=file.root, uri=file.uri, source=file.source, file_id=None, stamp=file.stamp,
+                status=FileStatus.REJECTED, stage=Stage.DISCOVER, reason=reason, detail=detail,
+            )
+        )  # fmt: skip
 
     @property
     def total(self) -> int:
@@ -279,13 +297,18 @@ class Search:
             if found.error is None and found.stamp == known.stamp:
                 return RawFile(root=root, uri=uri, source=source, path=path, stamp=found.stamp, file_id=known.file_id)
         try:
-            content = raw_files.read(path)
+            content = raw_files.identify(path, raw_files.look(b"", path).stamp.size_bytes)
         except FileNotFoundError:
             return None
         except Deferred as reason:
             stamp = raw_files.look(b"", path).stamp
             file = RawFile(root=root, uri=uri, source=source, path=path, stamp=stamp, file_id="")
             self.result.sightings.append(plan.deferral(file, reason))
+            return None
+        except Refusal as refusal:
+            stamp = raw_files.look(b"", path).stamp
+            file = RawFile(root=root, uri=uri, source=source, path=path, stamp=stamp, file_id="")
+            self._refuse(file, refusal.reason, refusal.detail)
             return None
         return RawFile(root=root, uri=uri, source=source, path=path, stamp=content.stamp, file_id=content.file_id)
 

@@ -1,170 +1,199 @@
-"""From one raw file's bytes to documents and rejects.
+"""From raw files' bytes to documents and rejects.
 
-Belongs here: the order of the text steps, and that every record ends as a document or a reject.  Does not belong
-here: the steps themselves (``tasks.text``), formats (``tasks.readers``), reading from disk or writing parts.
+Belongs here: that every record ends as a document or a reject, steps that look at many texts together, and where the
+records of many or of big files are cut.  Does not belong here: one record (``tasks.record``), formats
+(``tasks.readers``), reading from disk or writing parts.
 """
 
+import io
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from typing import BinaryIO
 
-from tasks.readers import READERS, ReadOptions, reader_for
-from tasks.text import header, metadata, paragraphs, repairs, segments
-from tasks.text.language import Blocks, Detection, detect_many, label_blocks
+from tasks import record
+from tasks.readers import ReadOptions
+from tasks.readers.opening import opened
+from tasks.text import paragraphs
+from tasks.text.language import Blocks, detect_many, label_blocks
+from tasks.text.preview import PREVIEW_CHARACTERS, preview
 from tasks.text.words import count_words_of_many
-from warehouse.errors import Refusal
-from warehouse.records import Document, FileResult, ParagraphRow, RawDocument, RawFile, Reject
+from warehouse.errors import Deferred
+from warehouse.records import Document, FileResult, RawDocument, RawFile, Reject
 from warehouse.uri import name_of
-from warehouse.vocabulary import DecidedBy, Flag, Reason, Stage
 
-PREVIEW_CHARACTERS = 120
+__all__ = ["PREVIEW_CHARACTERS", "Cut", "CutLimits", "DocumentOptions", "cuts", "documents_of", "preview"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DocumentOptions:
-    """What a person can set that changes a row; its fingerprint is part of every batch id."""
+    """What a person can set that changes a row; its fingerprint is part of every batch id.
+
+    ``fields`` holds for a source, or for ``default``, the names of its fields as ``ReadOptions.fields`` takes them.
+    """
 
     read: ReadOptions = field(default_factory=ReadOptions)
     reader: str | None = None
     language: str | None = None
+    fields: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = ()
+
+    def reading(self, source: str) -> ReadOptions:
+        """How files of a source are read."""
+        if not self.fields:
+            return self.read
+        named = dict(self.fields)
+        return replace(self.read, fields=named.get(source, named.get("default", ())))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CutLimits:
+    """How much is held at once, whichever comes first; only records of big or packed files ever come that far.
+
+    ``cut_bytes`` counts decoded characters, or what a record was long where that is more; ``cut_records`` bounds the
+    rows that short records make.
+    """
+
+    cut_bytes: int = 8_000_000
+    cut_records: int = 10_000
+
+
+OnRecord = Callable[[RawFile, RawDocument], None]
+
+
+@dataclass(slots=True)
+class _Piece:
+    """What of one file is in the cut at work."""
+
+    file: RawFile
+    reader: str | None
+    found: list[record.Prepared | Reject] = field(default_factory=list)
+    is_last: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class _Prepared:
-    """A record that is clean and waits for its language, which is found for many at once."""
+class Cut:
+    """Results that are written together, and the files that could not be read to their end."""
 
-    raw: RawDocument
-    head: header.Header
-    repaired: repairs.Repaired
+    results: list[FileResult]
+    deferred: list[tuple[RawFile, Deferred]]
+    is_last: bool
 
 
-def preview(data: bytes) -> str:
-    r"""The beginning of refused content for a person; nothing in it can move a terminal's cursor.
+def _held(raw: RawDocument | Reject) -> int:
+    return 0 if isinstance(raw, Reject) else max(len(raw.text), raw.held_bytes)
 
-    >>> preview(b"\x00\x01 caf\xe9 \x1b[2J")
-    '\\x00\\x01 caf\\xe9 \\x1b[2J'
+
+class _Cutter:
+    """Gathers the records of one file after the other, and hands them on when it holds enough."""
+
+    def __init__(
+        self,
+        options: DocumentOptions,
+        limits: CutLimits | None,
+        timings: dict[str, float] | None,
+        check: Callable[[], None] | None,
+    ) -> None:
+        self.options, self.limits, self.check = options, limits, check
+        self.timings = {} if timings is None else timings
+        self.pieces: list[_Piece] = []
+        self.deferred: list[tuple[RawFile, Deferred]] = []
+        self.size = self.count = 0
+        # Seconds that other steps took while a file was read.
+        self.elsewhere = 0.0
+
+    def is_full(self, more: int) -> bool:
+        """Whether another record of this size must wait for the next cut."""
+        return (
+            self.limits is not None
+            and self.count > 0
+            and (self.size + more > self.limits.cut_bytes or self.count >= self.limits.cut_records)
+        )
+
+    def records(self, file: RawFile, stream: BinaryIO, on_record: OnRecord | None) -> Iterator[Cut]:
+        """Take the records of a file that no cut before has committed."""
+        options = self.options.reading(file.source)
+        if file.first_ordinal:
+            options = replace(options, first_ordinal=file.first_ordinal)
+        found = opened(stream, name_of(file.uri), options, self.options.reader)
+        piece = _Piece(file, found.reader)
+        for raw in found.records:
+            ordinal = raw.ordinal or 0
+            if ordinal < file.first_ordinal:
+                continue
+            held = _held(raw)
+            if self.is_full(held):
+                if self.check is not None:
+                    self.check()
+                yield self.cut(piece)
+                piece = _Piece(replace(file, first_ordinal=ordinal), found.reader)
+            self.size += held
+            self.count += 1
+            if on_record is not None and isinstance(raw, RawDocument):
+                on_record(file, raw)
+            piece.found.append(record.prepared(raw))
+        if self.check is not None:
+            self.check()
+        piece.is_last = True
+        self.pieces.append(piece)
+
+    def cut(self, open_piece: _Piece | None = None) -> Cut:
+        """What is held so far; a file at work goes on in the next."""
+        if open_piece is not None and open_piece.found:
+            self.pieces.append(open_piece)
+        started = time.perf_counter()
+        cut = Cut(_results(self.pieces, self.options, self.timings), self.deferred, open_piece is None)
+        self.elsewhere += time.perf_counter() - started
+        self.pieces, self.deferred, self.size, self.count = [], [], 0, 0
+        return cut
+
+
+def cuts(
+    contents: Iterable[tuple[RawFile, BinaryIO]],
+    options: DocumentOptions,
+    limits: CutLimits | None = None,
+    timings: dict[str, float] | None = None,
+    check: Callable[[], None] | None = None,
+    on_record: OnRecord | None = None,
+) -> Iterator[Cut]:
+    """What each file became, in the order given, in as many cuts as it takes; the last may hold nothing.
+
+    The texts of a cut are looked at together for their language.  A stream, or ``check`` before its records are
+    handed on, that raises ``Deferred`` puts its file off: what earlier cuts hold of it stays, the rest is read another
+    time.  ``timings`` gains seconds a step; ``on_record`` sees every record as it was read.
     """
-    text = data[: 4 * PREVIEW_CHARACTERS].decode("utf-8", "backslashreplace")[:PREVIEW_CHARACTERS]
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-
-
-def _prepare(raw: RawDocument) -> _Prepared:
-    head = header.parse(raw.text)
-    repaired = repairs.repair(raw.text[head.body_start :])
-    if not repaired.text:
-        reason = Reason.HEADER_ONLY if head.body_start else Reason.EMPTY
-        what = "a date header and nothing behind it" if head.body_start else "no visible character"
-        raise Refusal(Stage.NORMALISE, reason, what)
-    return _Prepared(raw, head, repaired)
-
-
-def _records(data: bytes, reader: str, options: ReadOptions) -> Iterator[_Prepared | Reject]:
-    for record in READERS[reader].read(data, options):
-        if isinstance(record, Reject):
-            yield replace(record, preview=preview(data)) if record.preview is None and data else record
-            continue
+    clock = time.perf_counter
+    cutter = _Cutter(options, limits, timings, check)
+    for file, stream in contents:
+        started, elsewhere = clock(), cutter.elsewhere
+        before = list(cutter.pieces), cutter.size, cutter.count
         try:
-            yield _prepare(record)
-        except Refusal as refusal:
-            yield Reject(
-                ordinal=record.ordinal,
-                stage=refusal.stage,
-                reason=refusal.reason,
-                detail=refusal.detail,
-                preview=preview(record.text.encode("utf-8", "surrogatepass")),
-            )
-
-
-def _language(detection: Detection, hint: str | None) -> Detection:
-    if hint is None:
-        return detection
-    return replace(detection, language=hint, language_confidence=1.0, language_decided_by=DecidedBy.HINT)
-
-
-def _document(
-    prepared: _Prepared,
-    detection: Detection,
-    word_count: int,
-    blocks: tuple[ParagraphRow, ...],
-    labels: Mapping[int, Detection],
-    name: str,
-) -> Document:
-    text = prepared.repaired.text
-    units = segments.segment(text, blocks, detection.language)
-    meta = metadata.extract(text, prepared.head, name, detection.language)
-    flags: dict[Flag, None] = dict.fromkeys((*prepared.raw.flags, *prepared.repaired.flags))
-    if prepared.head.status == "invalid":
-        flags[Flag.HEADER_INVALID] = None
-    if labels:
-        flags[Flag.MULTILINGUAL] = None
-    return Document(
-        ordinal=prepared.raw.ordinal,
-        external_id=meta.external_id,
-        url=None,
-        title=meta.title,
-        authors=meta.authors,
-        published_on=meta.published_on,
-        published_precision=meta.published_precision,
-        published_source=meta.published_source,
-        language=detection.language,
-        language_confidence=detection.language_confidence,
-        language_decided_by=detection.language_decided_by,
-        detector_label=detection.detector_label,
-        detector_probability=detection.detector_probability,
-        second_language=detection.second_language,
-        script=detection.script,
-        text=text,
-        word_count=word_count,
-        repairs=prepared.repaired.repairs,
-        flags=tuple(flags),
-        source_metadata={**prepared.raw.metadata, **meta.source_metadata},
-        paragraphs=_labelled(blocks, labels),
-        segments=units,
-    )
-
-
-def _labelled(blocks: tuple[ParagraphRow, ...], labels: Mapping[int, Detection]) -> tuple[ParagraphRow, ...]:
-    if not labels:
-        return blocks
-    return tuple(
-        replace(block, language=labels[number].language, language_confidence=labels[number].language_confidence)
-        if number in labels
-        else block
-        for number, block in enumerate(blocks)
-    )
-
-
-def _read(file: RawFile, data: bytes, options: DocumentOptions) -> tuple[str | None, list[_Prepared | Reject]]:
-    name = name_of(file.uri)
-    reader = options.reader or reader_for(name)
-    if reader is not None:
-        return reader, list(_records(data, reader, options.read))
-    suffix = "." + name.rpartition(".")[2] if "." in name else "a name without a suffix"
-    known = ", ".join(suffix for known in READERS.values() for suffix in known.suffixes)
-    unknown = Reject(
-        ordinal=None,
-        stage=Stage.READ,
-        reason=Reason.UNKNOWN_FORMAT,
-        detail=f"no reader takes {suffix}; newsmill reads {known}",
-        preview=preview(data),
-    )
-    return None, [unknown]
+            for cut in cutter.records(file, stream, on_record):
+                handed_on = clock()
+                yield cut
+                cutter.elsewhere += clock() - handed_on
+                before = [], 0, 0
+        except Deferred as deferred:
+            cutter.pieces, cutter.size, cutter.count = before
+            cutter.deferred.append((file, deferred))
+        seconds = clock() - started - (cutter.elsewhere - elsewhere)
+        cutter.timings["normalise"] = cutter.timings.get("normalise", 0.0) + seconds
+    yield cutter.cut()
 
 
 def documents_of(
     contents: Iterable[tuple[RawFile, bytes]], options: DocumentOptions, timings: dict[str, float] | None = None
 ) -> list[FileResult]:
-    """What each file became, in the order given; ``timings`` gains seconds a step.
+    """What each file became, in the order given, uncut: memory grows with what is handed over."""
+    streams = ((file, io.BytesIO(data)) for file, data in contents)
+    return [result for cut in cuts(streams, options, timings=timings) for result in cut.results]
 
-    The texts of all files are looked at together for their language, so memory grows with what is handed over.
-    """
+
+def _results(pieces: Sequence[_Piece], options: DocumentOptions, timings: dict[str, float]) -> list[FileResult]:
     clock = time.perf_counter
     started = clock()
-    read = [(file, *_read(file, data, options)) for file, data in contents]
-    prepared = [(file, item) for file, _, found in read for item in found if isinstance(item, _Prepared)]
-    normalised = clock()
+    prepared = [(piece.file, item) for piece in pieces for item in piece.found if isinstance(item, record.Prepared)]
     texts = [item.repaired.text for _, item in prepared]
-    detections = [_language(detection, options.language) for detection in detect_many(texts)]
+    detections = [record.decided(detection, options.language) for detection in detect_many(texts)]
     detected = clock()
     blocks = [paragraphs.split(text, detection.language) for text, detection in zip(texts, detections, strict=True)]
     labels = label_blocks(
@@ -174,33 +203,26 @@ def documents_of(
         ]
     )
     documents = (
-        _document(item, detection, words, own, found, name_of(file.uri))
+        record.document(item, detection, words, own, found, name_of(file.uri))
         for (file, item), detection, words, own, found in zip(
             prepared, detections, count_words_of_many(texts), blocks, labels, strict=True
         )
     )
-    results = [_result(file, reader, found, documents) for file, reader, found in read]
-    if timings is not None:
-        for name, seconds in (
-            ("normalise", normalised - started),
-            ("detect", detected - normalised),
-            ("segment", clock() - detected),
-        ):
-            timings[name] = timings.get(name, 0.0) + seconds
+    results = [_result(piece, documents) for piece in pieces]
+    for name, seconds in (("detect", detected - started), ("segment", clock() - detected)):
+        timings[name] = timings.get(name, 0.0) + seconds
     return results
 
 
-def _result(
-    file: RawFile, reader: str | None, found: Sequence[_Prepared | Reject], documents: Iterator[Document]
-) -> FileResult:
-    raw = next((item.raw for item in found if isinstance(item, _Prepared)), None)
+def _result(piece: _Piece, documents: Iterator[Document]) -> FileResult:
+    raw = next((item.raw for item in piece.found if isinstance(item, record.Prepared)), None)
     return FileResult(
-        file=file,
-        reader=reader,
+        file=piece.file,
+        reader=piece.reader,
         encoding=raw.encoding if raw else None,
         encoding_confidence=raw.encoding_confidence if raw else None,
-        record_count=len(found),
-        is_last=True,
-        documents=tuple(next(documents) for item in found if isinstance(item, _Prepared)),
-        rejects=tuple(item for item in found if isinstance(item, Reject)),
+        record_count=len(piece.found),
+        is_last=piece.is_last,
+        documents=tuple(next(documents) for item in piece.found if isinstance(item, record.Prepared)),
+        rejects=tuple(item for item in piece.found if isinstance(item, Reject)),
     )

@@ -5,7 +5,7 @@ the ledger (``tasks.discover``).
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from warehouse.errors import Deferred
 from warehouse.records import Batch, RawFile, Receipt, Sighting
@@ -43,6 +43,20 @@ def batches(files: Iterable[RawFile], limits: BatchLimits) -> Iterator[Batch]:
         size += file.stamp.size_bytes
     if members:
         yield Batch(number=number, files=tuple(members))
+
+
+def remaining(batch: Batch, receipt: Receipt) -> Batch:
+    """What of a batch is still to be done behind one of its receipts: a file that was cut goes on where it ended."""
+    begun = {span.file_id: span.last_ordinal + 1 for span in receipt.spans if not span.is_last}
+    done = {(each.root, each.uri) for each in receipt.sightings} | set(receipt.gone)
+    return Batch(
+        number=batch.number,
+        files=tuple(
+            replace(file, first_ordinal=begun.get(file.file_id, file.first_ordinal))
+            for file in batch.files
+            if (file.root, file.uri) not in done
+        ),
+    )
 
 
 def halves(batch: Batch) -> tuple[Batch, Batch]:
@@ -102,4 +116,5 @@ def refusal(batch: Batch, reason: Reason, detail: str, pipeline_version: str, se
         sightings=(refused,),
         gone=(),
         timings={},
+        is_last=True,
     )

@@ -22,7 +22,7 @@ from typing import Self
 
 from tasks import plan
 from tasks.ingest_batch import BatchOptions
-from tasks.worker import FORK, OUT_OF_MEMORY, REAP
+from tasks.worker import END, FORK, OUT_OF_MEMORY, REAP
 from warehouse.errors import NewsmillError, TransientError
 from warehouse.layout import Home
 from warehouse.records import Batch, Receipt
@@ -57,14 +57,20 @@ class _Worker:
     def __init__(self, pid: int, connection: Connection) -> None:
         self.pid, self.connection = pid, connection
 
-    def ask(self, message: object, seconds: float) -> object:
-        """The answer; ``EOFError`` where the process died, ``TimeoutError`` where it took too long."""
+    def answers(self, message: object, seconds: float) -> Iterator[object]:
+        """All that is answered; ``EOFError`` where the process dies, ``TimeoutError`` where it takes too long."""
         try:
             self.connection.send(message)
-            if not self.connection.poll(seconds):
-                raise TimeoutError
-            return self.connection.recv()
-        except (BrokenPipeError, ConnectionResetError) as error:
+            while True:
+                if not self.connection.poll(seconds):
+                    raise TimeoutError
+                answer = self.connection.recv()
+                if answer == END:
+                    return
+                yield answer
+                if isinstance(answer, Exception):
+                    return
+        except ConnectionError as error:
             raise EOFError from error
 
 
@@ -105,44 +111,49 @@ class Pool:
         self.close()
 
     def run(self, home: Home, batch: Batch, options: BatchOptions, *, is_last_try: bool = False) -> Iterator[Receipt]:
-        """The receipts of a batch: one, or where a file kills its worker those of the pieces around it.
+        """The receipts of a batch: one, or one a cut; where a file kills its worker, those of the pieces around it.
 
         Raises what the work raised, if that is the home's trouble or a passing one.
         """
-        answer = self._answer(home, batch, options)
-        if isinstance(answer, Receipt):
-            yield answer
-        elif isinstance(answer, (NewsmillError, OSError)):
-            raise answer
-        elif len(batch.files) > 1:
-            for half in plan.halves(batch):
+        left, trouble = batch, None
+        for answer in self._answers(home, batch, options):
+            if isinstance(answer, Receipt):
+                left = plan.remaining(left, answer)
+                yield answer
+            else:
+                trouble = answer
+        if trouble is None or not left.files:
+            return
+        if isinstance(trouble, (NewsmillError, OSError)):
+            raise trouble
+        if len(left.files) > 1:
+            for half in plan.halves(left):
                 yield from self.run(home, half, options)
-        elif not is_last_try and not (isinstance(answer, Died) and answer.reason is Reason.TIMEOUT):
+        elif not is_last_try and not (isinstance(trouble, Died) and trouble.reason is Reason.TIMEOUT):
             # A worker can be killed from outside, too: a file is only blamed when it was alone and did it twice.
-            yield from self.run(home, batch, options, is_last_try=True)
+            yield from self.run(home, left, options, is_last_try=True)
         else:
-            died = answer if isinstance(answer, Died) else Died(Reason.CRASH, f"{type(answer).__name__}: {answer}")
-            yield plan.refusal(batch, died.reason, died.detail, options.pipeline_version, options.settings_fingerprint)
+            died = trouble if isinstance(trouble, Died) else Died(Reason.CRASH, f"{type(trouble).__name__}: {trouble}")
+            yield plan.refusal(left, died.reason, died.detail, options.pipeline_version, options.settings_fingerprint)
 
-    def _answer(self, home: Home, batch: Batch, options: BatchOptions) -> object:
+    def _answers(self, home: Home, batch: Batch, options: BatchOptions) -> Iterator[object]:
+        """Receipts, and what ended them early: an exception, or how the worker died."""
         with self._free:
-            return self._ask(self._take(), home, batch, options)
-
-    def _ask(self, worker: _Worker, home: Home, batch: Batch, options: BatchOptions) -> object:
-        seconds = self._options.batch_seconds
-        try:
-            answer = worker.ask((home, batch, options), seconds)
-        except TimeoutError:
-            self._end(worker)
-            return Died(Reason.TIMEOUT, f"took more than {seconds:g} s; see batch_seconds")
-        except EOFError:
-            return Died(Reason.CRASH, _ending(self._end(worker)))
-        except BaseException:
-            self._end(worker)
-            raise
-        with self._lock:
-            self._idle.append(worker)
-        return answer
+            worker = self._take()
+            seconds = self._options.batch_seconds
+            try:
+                yield from worker.answers((home, batch, options), seconds)
+            except TimeoutError:
+                self._end(worker)
+                yield Died(Reason.TIMEOUT, f"took more than {seconds:g} s; see batch_seconds")
+            except EOFError:
+                yield Died(Reason.CRASH, _ending(self._end(worker)))
+            except BaseException:
+                self._end(worker)
+                raise
+            else:
+                with self._lock:
+                    self._idle.append(worker)
 
     def _take(self) -> _Worker:
         with self._lock:

@@ -16,7 +16,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.futures import PrefectFuture
 
-from tasks import direct
+from tasks import direct, plan
 from tasks.direct import Failure
 from tasks.discover import DiscoverOptions, Root, Search
 from tasks.ingest_batch import BatchOptions, ingest_batch
@@ -55,6 +55,33 @@ def _discover(sealed: Sealed) -> Sealed:
     return Sealed(sealed.value())
 
 
+class Cutting:
+    """A batch that is worked off receipt by receipt; behind an error the next try begins at what is left."""
+
+    def __init__(self, home: Home, batch: Batch, options: BatchOptions, pool: Pool | None) -> None:
+        self.home, self.left, self.options, self.pool = home, batch, options, pool
+        self.receipts: Iterator[Receipt] | None = None
+        self.is_done = False
+
+    def next(self) -> Receipt | None:
+        """The next receipt; None where there is no more."""
+        if self.receipts is None:
+            work = ingest_batch if self.pool is None else self.pool.run
+            self.receipts = work(self.home, self.left, self.options)
+        try:
+            receipt = next(self.receipts, None)
+        except Exception:
+            self.receipts = None
+            raise
+        if receipt is not None:
+            self.left = plan.remaining(self.left, receipt)
+            if receipt.is_last and not self.left.files:
+                # Let it come to its end, so that its worker is free.
+                next(self.receipts, None)
+                self.is_done = True
+        return receipt
+
+
 @task(
     name="ingest-batch",
     task_run_name="batch-{number}-{files}-files",
@@ -64,8 +91,7 @@ def _discover(sealed: Sealed) -> Sealed:
     **_OPTIONS,
 )
 def _ingest_batch(number: int, files: int, sealed: Sealed) -> Sealed:  # noqa: ARG001 - they name the task run
-    home, batch, options, pool = sealed.value
-    return Sealed([ingest_batch(home, batch, options)] if pool is None else list(pool.run(home, batch, options)))
+    return Sealed(sealed.value.next())
 
 
 @task(name="publish", **_OPTIONS)
@@ -91,25 +117,35 @@ def discover(
 def process(
     home: Home, batches: Iterable[Batch], options: BatchOptions, pool: Pool | None = None
 ) -> Iterator[Receipt | Failure]:
-    """``direct.process`` with one task a batch, on whatever task runner the flow has."""
-    waiting: deque[tuple[Batch, PrefectFuture[Sealed]]] = deque()
+    """``direct.process`` with one task a batch, or a cut, on whatever task runner the flow has."""
+    waiting: deque[tuple[Batch, Cutting, PrefectFuture[Sealed]]] = deque()
     # Prefect takes its time between two tasks: more wait than can be worked on.
     ahead = 2 * pool.workers if pool is not None else 1
     for batch in batches:
-        sealed = Sealed((home, batch, options, pool))
-        waiting.append((batch, _ingest_batch.submit(batch.number, len(batch.files), sealed)))
+        cutting = Cutting(home, batch, options, pool)
+        waiting.append((batch, cutting, _submit(cutting)))
         while len(waiting) > ahead:
             yield from _taken(*waiting.popleft())
     while waiting:
         yield from _taken(*waiting.popleft())
 
 
-def _taken(batch: Batch, future: "PrefectFuture[Sealed]") -> Iterator[Receipt | Failure]:
-    result = future.result(raise_on_failure=False)
-    if isinstance(result, Sealed):
-        yield from result.value
-    else:
-        yield Failure(batch, result)
+def _submit(cutting: Cutting) -> "PrefectFuture[Sealed]":
+    return _ingest_batch.submit(cutting.left.number, len(cutting.left.files), Sealed(cutting))
+
+
+def _taken(batch: Batch, cutting: Cutting, future: "PrefectFuture[Sealed]") -> Iterator[Receipt | Failure]:
+    while True:
+        result = future.result(raise_on_failure=False)
+        if not isinstance(result, Sealed):
+            yield Failure(batch, result)
+            return
+        if result.value is None:
+            return
+        yield result.value
+        if cutting.is_done:
+            return
+        future = _submit(cutting)
 
 
 def publish(

@@ -17,11 +17,20 @@ import resource
 import signal
 import socket
 import sys
+from collections.abc import Iterator
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tasks.ingest_batch import BatchOptions
+    from warehouse.layout import Home
+    from warehouse.records import Batch
 
 # What pool.py asks for on the control socket.
 FORK, REAP = b"f", b"r"
+# What follows the last receipt of a batch.
+END = "end"
 OUT_OF_MEMORY = 77
 _PR_SET_PDEATHSIG = 1
 
@@ -61,10 +70,22 @@ def _portable(error: Exception) -> Exception:
     return error
 
 
-def serve(connection: Connection, memory_bytes: int) -> None:
-    """Answer batches until the other end is closed."""
+def _answers(home: "Home", batch: "Batch", options: "BatchOptions") -> Iterator[object]:
+    """The receipts of a batch and an end, or what was raised instead."""
     from tasks.ingest_batch import ingest_batch
 
+    try:
+        yield from ingest_batch(home, batch, options)
+    except MemoryError:
+        os._exit(OUT_OF_MEMORY)
+    except Exception as error:  # noqa: BLE001 - judged by whoever asked
+        yield _portable(error)
+    else:
+        yield END
+
+
+def serve(connection: Connection, memory_bytes: int) -> None:
+    """Answer batches until the other end is closed."""
     if memory_bytes:
         resource.setrlimit(resource.RLIMIT_DATA, (memory_bytes, memory_bytes))
     while True:
@@ -73,13 +94,8 @@ def serve(connection: Connection, memory_bytes: int) -> None:
         except (EOFError, ConnectionError):
             return
         try:
-            answer: object = ingest_batch(home, batch, options)
-        except MemoryError:
-            os._exit(OUT_OF_MEMORY)
-        except Exception as error:  # noqa: BLE001 - judged by whoever asked
-            answer = _portable(error)
-        try:
-            connection.send(answer)
+            for answer in _answers(home, batch, options):
+                connection.send(answer)
         except ConnectionError:
             return
 

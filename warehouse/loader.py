@@ -27,6 +27,9 @@ from warehouse.schema import TABLES, quoted
 
 ROW_GROUP_ROWS = 16_384
 
+# What DuckDB may hold while it applies commits one by one; without it the memory of a publish grows with the warehouse.
+MEMORY = "256MB"
+
 
 @dataclass(frozen=True, slots=True)
 class Published:
@@ -180,7 +183,7 @@ def build(
         target.unlink()
     tables, views = ddl.table_statements(), ddl.view_statements()
     # What does not fit into memory goes beside the file, not into the folder that the command was given in.
-    database = duckdb.connect(config={"temp_directory": f"{target}.tmp"})
+    database = duckdb.connect(config={"memory_limit": MEMORY, "temp_directory": f"{target}.tmp"})
     try:
         # Nobody opens the file before it is checkpointed, closed and renamed: a log of it would be written for nothing.
         # Small row groups, because the last one is written anew by every checkpoint, and threads share work by them.

@@ -177,6 +177,7 @@ def _file_row(result: FileResult, span: Span, version: str, batch: str) -> dict[
                 "reason": str(reject.reason),
                 "detail": reject.detail,
                 "preview": reject.preview,
+                "member": reject.member,
             }
             for reject in result.rejects
         ],

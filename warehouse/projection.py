@@ -16,6 +16,7 @@ from warehouse.errors import DamagedError
 from warehouse.parts import document_id
 from warehouse.records import Commit, short_hash
 from warehouse.schema import TABLES
+from warehouse.uri import member_uri
 from warehouse.vocabulary import FileStatus
 
 # (file_id, first ordinal) -> last ordinal of the spans that count; None where all of a part do.
@@ -119,9 +120,10 @@ def document_tables(documents: pa.Table, files: pa.Table, live: LIVE) -> dict[st
     identity = dict(zip(files["file_id"].to_pylist(), zip(files["uri"].to_pylist(), files["source"].to_pylist(),
                                                           strict=True), strict=True))  # fmt: skip
     found = [identity[file_id] for file_id in column["file_id"].to_pylist()]
+    members = column["member"].to_pylist() if "member" in column else [None] * len(found)
     derived = {
         "document_id": ids,
-        "uri": pa.array([uri for uri, _ in found]),
+        "uri": pa.array([member_uri(uri, inside) for (uri, _), inside in zip(found, members, strict=True)]),
         "source": pa.array([source for _, source in found]),
         "text_id": _hashes(text),
         "char_count": pa.array(np.diff(bounds)),
@@ -176,7 +178,7 @@ def reject_table(commit: Commit, files: pa.Table, live: LIVE) -> pa.Table:
         {
             **reject,
             "reject_id": short_hash(f"{row['file_id']}:{reject['ordinal']}"),
-            "uri": row["uri"],
+            "uri": member_uri(row["uri"], reject.get("member")),
             "file_id": row["file_id"],
             "run_id": commit.run_id,
             "rejected_at": commit.committed_at,

@@ -8,16 +8,21 @@ Paths are bytes: a name from outside need not be text.
 
 import errno
 import hashlib
+import io
 import os
 import stat
 from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any, BinaryIO
 
-from warehouse.errors import Deferred
+from warehouse.errors import Deferred, Refusal
 from warehouse.records import Stamp
-from warehouse.vocabulary import DeferReason
+from warehouse.vocabulary import DeferReason, Reason, Stage
 
 _MOST = (1 << 63) - 1
+# Read at once below, in pieces of this size above.
+_CHUNK = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,3 +154,89 @@ def read(path: bytes) -> Content:
     if before != after or len(data) != before.size_bytes:
         raise Deferred(DeferReason.CHANGING, "changed while it was read")
     return Content(data, before)
+
+
+class _Raw(io.FileIO):
+    """A raw file as a stream whose errors are those of this module."""
+
+    def readinto(self, buffer: Any) -> int:
+        try:
+            return super().readinto(buffer) or 0
+        except OSError as error:
+            raise Deferred(defer_reason(error), error.strerror or str(error)) from error
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A regular file that is read in pieces; what is read counts only while ``check`` raises nothing."""
+
+    stream: BinaryIO
+    stamp: Stamp
+
+    def check(self) -> None:
+        """Raise ``Deferred`` where the file is no longer what was opened."""
+        if stamp_of(os.fstat(self.stream.fileno())) != self.stamp:
+            raise Deferred(DeferReason.CHANGING, "changed while it was read")
+
+    def file_id(self) -> str:
+        """sha256 of all bytes; the stream is at its beginning again afterwards."""
+        digest = hashlib.sha256()
+        self.stream.seek(0)
+        while data := self.stream.read(_CHUNK):
+            digest.update(data)
+        self.check()
+        self.stream.seek(0)
+        return digest.hexdigest()
+
+    def has_holes(self) -> bool:
+        """Whether parts of it were never written; a file system that cannot say so has none."""
+        fd = self.stream.fileno()
+        try:
+            return os.lseek(fd, 0, os.SEEK_HOLE) < self.stamp.size_bytes
+        except (OSError, AttributeError):
+            return False
+        finally:
+            os.lseek(fd, 0, os.SEEK_SET)
+
+
+@contextmanager
+def opened(path: bytes) -> Iterator[Opened]:
+    """A regular file as a stream; raises as ``read`` does, also from the stream and inside the block."""
+    try:
+        fd = _open(path)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise Deferred(defer_reason(error), error.strerror or str(error)) from error
+    with io.BufferedReader(_Raw(fd), 1 << 18) as stream:
+        yield Opened(stream, stamp_of(os.fstat(fd)))
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What the content of a file is, and the stamp it was found under."""
+
+    file_id: str
+    stamp: Stamp
+
+
+def identify(path: bytes, size_bytes: int) -> Content | Identity:
+    """The hash of a file of about this size, never holding more than a piece of it.
+
+    Raises as ``read`` does, and ``Refusal`` for a big file with holes, which would be hashed for hours.
+    """
+    if size_bytes <= _CHUNK:
+        return read(path)
+    with opened(path) as file:
+        if file.has_holes():
+            raise Refusal(Stage.DISCOVER, Reason.SPARSE, "parts of the file were never written")
+        return Identity(file.file_id(), file.stamp)
+
+
+def head(path: bytes, size: int) -> bytes:
+    """The first bytes of a file; nothing where it cannot be read now."""
+    try:
+        with opened(path) as file:
+            return file.stream.read(size)
+    except (Deferred, FileNotFoundError):
+        return b""

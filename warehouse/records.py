@@ -60,7 +60,11 @@ class RawFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RawDocument:
-    """One record as a reader found it: decoded text, and what the format says about it."""
+    """One record as a reader found it: decoded text, and what the format says about it.
+
+    ``member`` is the percent-encoded path inside an archive, levels joined by ``!/``; ``byte_offset`` is where the
+    record begins in the unpacked bytes; ``held_bytes`` is how long it was there, metadata included.
+    """
 
     ordinal: int
     text: str
@@ -68,17 +72,27 @@ class RawDocument:
     encoding_confidence: float
     flags: tuple[Flag, ...] = ()
     metadata: dict[str, object] = field(default_factory=dict)
+    title: str | None = None
+    url: str | None = None
+    authors: tuple[str, ...] = ()
+    external_id: str | None = None
+    published_on: date | None = None
+    published_precision: Precision | None = None
+    member: str | None = None
+    byte_offset: int | None = None
+    held_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reject:
-    """One refused record, or with ``ordinal`` None one refused file."""
+    """One refused record, or with ``ordinal`` None one refused file; ``member`` as in ``RawDocument``."""
 
     ordinal: int | None
     stage: Stage
     reason: Reason
     detail: str
     preview: str | None = None
+    member: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,6 +141,7 @@ class Document:
     source_metadata: dict[str, object]
     paragraphs: tuple[ParagraphRow, ...]
     segments: tuple[SegmentRow, ...]
+    member: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,9 +215,10 @@ class Sighting:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Receipt:
-    """What a batch hands back: all that crosses a process border.
+    """What a batch, or one cut of it, hands back: all that crosses a process border.
 
     ``gone`` names by root and uri the files that vanished before they could be read; ``timings`` are in seconds.
+    ``is_last`` says that the batch ends with it.
     """
 
     number: int
@@ -214,6 +230,7 @@ class Receipt:
     sightings: tuple[Sighting, ...]
     gone: tuple[tuple[str, str], ...]
     timings: dict[str, float]
+    is_last: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

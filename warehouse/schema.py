@@ -311,6 +311,9 @@ SEGMENT_SPANS = pa.list_(
     )
 )
 
+# The uri of a file stands in the other part; of a record's own uri a part keeps what is behind the file's.
+MEMBER = column("member", TEXT, "percent-encoded path inside the archive; NULL outside archives", nullable=True)
+
 _DERIVED = (
     "document_id", "source", "uri", "text_id", "char_count", "paragraph_count", "segment_count", "segment_places",
 )  # fmt: skip
@@ -320,9 +323,10 @@ DOCUMENTS_PART = _table(
     *(field for field in DOCUMENTS if field.name not in _DERIVED),
     column("paragraphs", PARAGRAPH_SPANS, "blocks of the document in order"),
     column("segments", SEGMENT_SPANS, "segments through the whole document in order"),
+    MEMBER,
 )
 
-REJECT_SPANS = pa.list_(pa.struct(_described(REJECTS, "ordinal", "stage", "reason", "detail", "preview")))
+REJECT_SPANS = pa.list_(pa.struct([*_described(REJECTS, "ordinal", "stage", "reason", "detail", "preview"), MEMBER]))
 
 FILES_PART = _table(
     "One row is what reading found in one file or in one cut of it; record rejects are nested.",

@@ -27,6 +27,15 @@ def to_path(uri: str) -> bytes:
     return unquote_to_bytes(uri)
 
 
+def member_uri(uri: str, member: str | None) -> str:
+    """The uri of what stands in an archive; a ``!`` of a name is encoded, so ``!/`` is said by nothing else.
+
+    >>> member_uri("wire/2019.zip", "april/a.txt"), member_uri("wire/a.txt", None)
+    ('wire/2019.zip!/april/a.txt', 'wire/a.txt')
+    """
+    return uri if member is None else f"{uri}!/{member}"
+
+
 def name_of(uri: str) -> str:
     r"""The last component for people and rules: decoded as UTF-8, other bytes as ``\xNN``.
 

@@ -26,19 +26,58 @@ class Stage(StrEnum):
 
 
 class Reason(StrEnum):
-    """Why content was refused; a reject is final until a replay."""
+    """Why content was refused; a reject is final until a replay.  ``MEANINGS`` says what each is."""
 
     NOT_REGULAR = "not_regular"
     SYMLINK = "symlink"
+    SPARSE = "sparse"
     UNKNOWN_FORMAT = "unknown_format"
     TOO_LARGE = "too_large"
     EMPTY = "empty"
     HEADER_ONLY = "header_only"
     BINARY = "binary"
     UNDECODABLE = "undecodable"
-    MARKUP = "markup"
+    TRUNCATED = "truncated"
+    DAMAGED = "damaged"
+    WRONG_SIZE = "wrong_size"
+    MALFORMED = "malformed"
+    NO_TEXT = "no_text"
+    UNSUPPORTED = "unsupported"
+    ENCRYPTED = "encrypted"
+    UNSAFE_NAME = "unsafe_name"
+    TOO_MANY_MEMBERS = "too_many_members"
+    NESTED_TOO_DEEP = "nested_too_deep"
+    UNPACKS_TOO_LARGE = "unpacks_too_large"
+    RATIO = "ratio"
     CRASH = "crash"
     TIMEOUT = "timeout"
+
+
+MEANINGS: dict[Reason, str] = {
+    Reason.NOT_REGULAR: "a FIFO, socket, device or sparse archive member, which is not a file to read",
+    Reason.SYMLINK: "a symbolic or hard link, which is not followed",
+    Reason.SPARSE: "a file with holes, which no format here has",
+    Reason.UNKNOWN_FORMAT: "no reader takes it",
+    Reason.TOO_LARGE: "larger than max_file_bytes, max_stream_bytes, max_record_bytes or max_page_bytes allows",
+    Reason.EMPTY: "nothing in it, or no visible character",
+    Reason.HEADER_ONLY: "a date header and nothing behind it",
+    Reason.BINARY: "bytes that are no text",
+    Reason.UNDECODABLE: "no encoding fits",
+    Reason.TRUNCATED: "ends before its format says that it does",
+    Reason.DAMAGED: "breaks the rules of its container, or fails its checksum",
+    Reason.WRONG_SIZE: "an archive member that is not as long as the archive says",
+    Reason.MALFORMED: "a record, line or page that breaks the rules of its format",
+    Reason.NO_TEXT: "a record without a text, or a page without an article",
+    Reason.UNSUPPORTED: "a variant of a known format that is not read",
+    Reason.ENCRYPTED: "an archive member behind a password",
+    Reason.UNSAFE_NAME: "an archive member whose name is absolute, climbs with .. or holds control characters",
+    Reason.TOO_MANY_MEMBERS: "an archive with more than max_members members",
+    Reason.NESTED_TOO_DEEP: "containers in containers, more than max_depth",
+    Reason.UNPACKS_TOO_LARGE: "a container that unpacks to more than max_unpacked_bytes",
+    Reason.RATIO: "a container that unpacks to more than max_ratio times its size",
+    Reason.CRASH: "a file that killed whoever read it, alone and twice",
+    Reason.TIMEOUT: "a file that took more than batch_seconds",
+}
 
 
 class DeferReason(StrEnum):

@@ -30,6 +30,10 @@ def ingest(
     Files are found by name, size and times; only what is new is read. Every file ends as a document, a duplicate,
     a reject with a reason, or deferred. Raw files are never changed.
 
+    Formats: plain text, JSON Lines and JSON arrays, CSV and TSV, Parquet, HTML, WARC and WET, Markdown with front
+    matter, e-mail, news-crawl document lines; packed by gzip, bzip2, xz or zstd, and in zip or tar archives. Of any
+    size; big files are committed in cuts.
+
     ```
     newsmill ingest seeds/raw
     newsmill ingest --source reuters /srv/news --direct

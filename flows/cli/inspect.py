@@ -10,7 +10,7 @@ import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, BinaryIO, Literal
 
 from cyclopts import Parameter
 from rich.text import Text
@@ -21,22 +21,23 @@ from flows.settings import load
 from warehouse import raw_files
 from warehouse.errors import ConfigError, Deferred
 from warehouse.parts import document_id
-from warehouse.records import Document, FileResult, RawDocument, RawFile
-from warehouse.uri import to_uri
+from warehouse.records import Document, FileResult, RawDocument, RawFile, Reject
+from warehouse.uri import member_uri, to_uri
 
 # Files whose texts are looked at together: enough for the language kernel, little enough for memory.
 _TOGETHER = 500
 _CONTEXT = 24
 _SHOWN = ("file_id", "encoding", "encoding_confidence", "published_on", "published_precision", "published_source",
           "language", "language_confidence", "language_decided_by", "detector_label", "detector_probability",
-          "second_language", "script", "title", "authors", "external_id", "flags", "source_metadata")  # fmt: skip
+          "second_language", "script", "title", "url", "authors", "external_id", "flags",
+          "source_metadata")  # fmt: skip
 
 
 def inspect(
     files: tuple[Path, ...],
     /,
     *,
-    reader: Annotated[str | None, Parameter(help="Force a reader instead of choosing by name.")] = None,
+    reader: Annotated[str | None, Parameter(help="Force a reader instead of choosing by content and name.")] = None,
     encoding: Annotated[str | None, Parameter(help="Force an encoding instead of detecting it.")] = None,
     language: Annotated[str | None, Parameter(help="Force a language instead of detecting it.")] = None,
     format: Annotated[  # noqa: A002 - the word that a person types
@@ -59,8 +60,7 @@ def inspect(
         files: Files to look at.
 
     """
-    from tasks.document import DocumentOptions
-    from tasks.readers import READERS, ReadOptions
+    from tasks.readers import READERS
     from tasks.text import language as languages
 
     if reader is not None and reader not in READERS:
@@ -68,7 +68,7 @@ def inspect(
     settings = load({**common.flags(), "encoding": encoding}).settings
     if settings.cache is not None:
         languages.configure(settings.cache)
-    options = DocumentOptions(read=ReadOptions(encoding=settings.encoding), reader=reader, language=language)
+    options = settings.document_options(reader=reader, language=language)
     records = _inspected(files, options)
     if format == "json":
         as_json(list(records))
@@ -82,44 +82,56 @@ def inspect(
 
 
 def _inspected(files: tuple[Path, ...], options: Any) -> Iterator[dict[str, Any]]:
-    from tasks.document import documents_of
-    from tasks.readers import READERS
+    from tasks.document import CutLimits, cuts
 
-    for start in range(0, len(files), _TOGETHER):
-        contents = [_content(path) for path in files[start : start + _TOGETHER]]
-        for (_, data), result in zip(contents, documents_of(contents, options), strict=True):
-            raw = READERS[result.reader].read(data, options.read) if result.reader else iter(())
-            decoded = {record.ordinal: record.text for record in raw if isinstance(record, RawDocument)}
+    decoded: dict[tuple[str, int], str] = {}
+
+    def remember(file: RawFile, record: RawDocument) -> None:
+        decoded[(file.root, record.ordinal)] = record.text
+
+    for cut in cuts(_contents(files), options, CutLimits(cut_records=_TOGETHER), on_record=remember):
+        for result in cut.results:
             yield from _records(result, decoded)
+        for file, deferred in cut.deferred:
+            raise ConfigError(f"{os.fsdecode(file.path)!r} cannot be read: {deferred.detail}")
+        decoded.clear()
 
 
-def _content(path: Path) -> tuple[RawFile, bytes]:
-    name = os.fsencode(path)
-    try:
-        content = raw_files.read(os.path.realpath(name))
-    except FileNotFoundError:
-        raise ConfigError(f"{str(path)!r} does not exist") from None
-    except Deferred as error:
-        raise ConfigError(f"{str(path)!r} cannot be read: {error.detail}") from error
-    file = RawFile(
-        root="", uri=to_uri(os.path.basename(name)), source="default", path=name, stamp=content.stamp,
-        file_id=content.file_id,
-    )  # fmt: skip
-    return file, content.data
+def _contents(paths: tuple[Path, ...]) -> Iterator[tuple[RawFile, BinaryIO]]:
+    for number, path in enumerate(paths):
+        name = os.fsencode(path)
+        try:
+            with raw_files.opened(os.path.realpath(name)) as opened:
+                file = RawFile(
+                    root=str(number), uri=to_uri(os.path.basename(name)), source="default", path=name,
+                    stamp=opened.stamp, file_id=opened.file_id(),
+                )  # fmt: skip
+                yield file, opened.stream
+        except FileNotFoundError:
+            raise ConfigError(f"{str(path)!r} does not exist") from None
+        except Deferred as error:
+            raise ConfigError(f"{str(path)!r} cannot be read: {error.detail}") from error
 
 
-def _records(result: FileResult, decoded: dict[int, str]) -> Iterator[dict[str, Any]]:
+def _records(result: FileResult, decoded: dict[tuple[str, int], str]) -> Iterator[dict[str, Any]]:
+    uri, key = result.file.uri, result.file.root
     head = {
-        "uri": result.file.uri,
         "file_id": result.file.file_id,
         "reader": result.reader,
         "encoding": result.encoding,
         "encoding_confidence": result.encoding_confidence,
     }
-    for document in result.documents:
-        yield {**head, "decoded": decoded[document.ordinal], **_document(result, document)}
-    for reject in result.rejects:
-        yield {**head, "decoded": decoded.get(reject.ordinal or 0), "reject": dataclasses.asdict(reject)}
+    rows: list[Document | Reject] = [*result.documents, *result.rejects]
+    for row in sorted(rows, key=lambda row: row.ordinal or 0):
+        text = decoded.get((key, row.ordinal or 0))
+        if isinstance(row, Document):
+            told = _document(result, row)
+            del told["member"]
+        else:
+            reject = dataclasses.asdict(row)
+            del reject["member"]
+            told = {"reject": reject}
+        yield {"uri": member_uri(uri, row.member), **head, "decoded": text, **told}
 
 
 def _document(result: FileResult, document: Document) -> dict[str, Any]:

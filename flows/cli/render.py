@@ -153,7 +153,7 @@ class Bar(Progress):
     """A progress bar on standard error; nothing where that is no terminal."""
 
     WORDS = {  # noqa: RUF012
-        "discover": "looking", "hash": "hashing", "files": "ingesting", "publish": "publishing", "index": "indexing",
+        "discover": "looking", "files": "ingesting", "records": "records", "publish": "publishing", "index": "indexing",
     }  # fmt: skip
 
     def __init__(self) -> None:

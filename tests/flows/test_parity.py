@@ -1,5 +1,6 @@
 """Point 5: the same input through Prefect and without it, into any home, gives the same bytes and the same tables."""
 
+import json
 import os
 import re
 import shutil
@@ -15,6 +16,8 @@ from warehouse.schema import TABLES
 EXCLUDED = {"run_id"}
 EXCLUDED_OF_RUNS = {"orchestrator", "timings"}
 SECRET = "QZXWVNAME"
+# Six batches of ten files at most; the last of them goes on for three cuts of ten records.
+RECEIPTS = 8
 NAMES = (
     f"{SECRET}\n'quoted\" [1].txt".encode(),
     SECRET.encode() + b"-\xff\xfe-*.txt",
@@ -48,6 +51,8 @@ def raw(tmp_path_factory: pytest.TempPathFactory, samples: Path, write_news: Any
     for number, name in enumerate(NAMES):
         (Path(os.fsdecode(os.fsencode(folder) + b"/" + name))).write_text(write_news(number))
     (folder / "photo.jpg").write_bytes(b"\xff\xd8\xff")
+    rows = (json.dumps({"id": number, "text": write_news(number)}) for number in range(100, 125))
+    (folder / "zz.jsonl").write_text("\n".join(rows))
     os.mkfifo(folder / "pipe.txt")
     (folder / "link.txt").symlink_to(folder / "nowhere")
     return folder
@@ -56,8 +61,8 @@ def raw(tmp_path_factory: pytest.TempPathFactory, samples: Path, write_news: Any
 @pytest.fixture(scope="module")
 def direct(new_mill: Any, raw: Path) -> Any:
     mill = new_mill("direct", raw)
-    mill.ingest(batch_files=10)
-    assert len(mill.parts()) == 2 * 6
+    mill.ingest(batch_files=10, batch_records=10)
+    assert len(mill.parts()) == 2 * RECEIPTS
     return mill
 
 
@@ -65,7 +70,9 @@ def direct(new_mill: Any, raw: Path) -> Any:
 def tracked(new_mill: Any, raw: Path) -> tuple[Any, Any]:
     """The one ingest under a temporary Prefect server that most tests of this folder share."""
     mill = new_mill("tracked", raw)
-    return mill, mill.under_prefect("ingest", raw, "--set", "batch_files=10", "--format", "json")
+    return mill, mill.under_prefect(
+        "ingest", raw, "--set", "batch_files=10", "--set", "batch_records=10", "--format", "json"
+    )
 
 
 def test_through_prefect_to_the_same_bytes(direct: Any, tracked: tuple[Any, Any]) -> None:
@@ -79,7 +86,7 @@ def test_through_prefect_to_the_same_bytes(direct: Any, tracked: tuple[Any, Any]
 
 def test_prefect_leaves_standard_output_to_the_answer(tracked: tuple[Any, Any]) -> None:
     _, answer = tracked
-    assert answer.json()["counts"]["ingested"] == 44 + len(NAMES)
+    assert answer.json()["counts"]["ingested"] == 45 + len(NAMES)
     assert "Traceback" not in answer.err
     assert "starting a temporary one" in answer.err
 
@@ -107,13 +114,13 @@ def test_prefect_knows_batches_not_files(tracked: tuple[Any, Any]) -> None:
         flows = database.execute("SELECT name, state_type FROM flow_run").fetchall()
     database.close()
     batches = [name for name in names if re.fullmatch(r"batch-\d+-\d+-files", name)]
-    assert len(batches) == 6
+    assert len(batches) == RECEIPTS
     assert [state for _, state in flows] == ["COMPLETED"]
 
 
 def test_into_another_home(direct: Any, new_mill: Any, raw: Path) -> None:
     other = new_mill("other", raw)
-    other.ingest(batch_files=10)
+    other.ingest(batch_files=10, batch_records=10)
     assert_equal(direct, other)
 
 
@@ -133,7 +140,7 @@ def test_from_another_place_to_the_same_parts(direct: Any, new_mill: Any, raw: P
     for entry in os.scandir(os.fsencode(raw)):
         if entry.is_file(follow_symlinks=False):
             shutil.copy(entry.path, os.path.join(os.fsencode(copy.raw), entry.name))
-    copy.ingest(batch_files=10)
+    copy.ingest(batch_files=10, batch_records=10)
     assert copy.parts() == direct.parts(), "a part knows neither root nor stamp"
 
 
@@ -145,6 +152,8 @@ def test_replay_through_another_process_gives_the_same_bytes(direct: Any, new_mi
         raw,
         "--set",
         "batch_files=10",
+        "--set",
+        "batch_records=10",
         env={"PYTHONHASHSEED": "7", "LC_ALL": "C", "TZ": "Asia/Tokyo"},
     )
     assert answer.code == 0, answer.err

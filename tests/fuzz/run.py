@@ -37,6 +37,10 @@ def fill(corpus: Path) -> None:
             else:
                 data = "".join(text.get("repeat", [text.get("escaped", "")])[:1]).encode()
             (corpus / hashlib.sha256(data).hexdigest()[:16]).write_bytes(data)
+    for file in sorted(GOLDEN.with_name("readers").glob("*/*")):
+        # Two bytes before the content choose name and reader: these give the content every choice.
+        data = b"\0\0" + file.read_bytes()[: LONGEST - 2]
+        (corpus / hashlib.sha256(data).hexdigest()[:16]).write_bytes(data)
 
 
 def run(target: str, seconds: int) -> int:

@@ -35,7 +35,8 @@ def found(make: Any, tmp_path: Path, write_news: Callable[..., str]) -> Callable
 
 
 def ingest(home: Home, *files: RawFile, number: int = 3) -> Receipt:
-    return ingest_batch(home, Batch(number=number, files=files), OPTIONS)
+    (receipt,) = ingest_batch(home, Batch(number=number, files=files), OPTIONS)
+    return receipt
 
 
 def outcome(receipt: Receipt) -> dict[str, FileStatus]:
@@ -125,7 +126,7 @@ def test_a_receipt_crosses_a_process_border(home: Home, found: Callable[..., Raw
     batch = Batch(number=0, files=(found("a.txt"),))
     assert pickle.loads(pickle.dumps(batch)) == batch
     assert pickle.loads(pickle.dumps(OPTIONS)) == OPTIONS
-    receipt = ingest_batch(home, batch, OPTIONS)
+    (receipt,) = ingest_batch(home, batch, OPTIONS)
     assert pickle.loads(pickle.dumps(receipt)) == receipt
 
 

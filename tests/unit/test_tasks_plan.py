@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from tasks import plan
 from tasks.plan import BatchLimits
 from warehouse.errors import Deferred
+from warehouse.records import Batch, Receipt, Span
 from warehouse.vocabulary import DeferReason, FileStatus, Stage
 
 FILES = st.lists(
@@ -101,3 +102,20 @@ def test_a_deferral_says_why_and_claims_no_content(make: Any) -> None:
     sighting = plan.deferral(make.raw_file(), Deferred(DeferReason.IO_ERROR, "Input/output error"))
     assert (sighting.status, sighting.file_id, sighting.stage) == (FileStatus.DEFERRED, None, Stage.READ)
     assert (sighting.reason, sighting.detail) == (DeferReason.IO_ERROR, "Input/output error")
+
+
+def test_what_remains_of_a_batch_behind_a_cut(make: Any) -> None:
+    first, second, third, fourth = (make.raw_file(f"{n}.jsonl", str(n)) for n in range(4))
+    batch = Batch(number=7, files=(first, second, third, fourth))
+    span = Span(
+        file_id=third.file_id, first_ordinal=0, last_ordinal=41, is_last=False, encoding=None,
+        encoding_confidence=None, document_count=42, reject_count=0, paragraph_count=0, segment_count=0,
+    )  # fmt: skip
+    receipt = Receipt(
+        number=7, batch_id="", pipeline_version="", settings_fingerprint="", parts=(), spans=(span,),
+        sightings=(plan.sighting(first, FileStatus.INGESTED),), gone=((second.root, second.uri),), timings={},
+        is_last=False,
+    )  # fmt: skip
+    left = plan.remaining(batch, receipt)
+    assert [(file.uri, file.first_ordinal) for file in left.files] == [("2.jsonl", 42), ("3.jsonl", 0)]
+    assert left.number == 7

@@ -13,9 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from warehouse.errors import Deferred
+from warehouse import raw_files
+from warehouse.errors import Deferred, Refusal
 from warehouse.raw_files import defer_reason, look, read, stamp_of, walk
-from warehouse.vocabulary import DeferReason
+from warehouse.vocabulary import DeferReason, Reason
 
 Obedient = Callable[[], contextlib.AbstractContextManager[None]]
 
@@ -356,3 +357,59 @@ def test_a_file_that_endlessly_grows_ends_the_read(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(os, "read", _read)
     with pytest.raises(Deferred):
         read(os.fsencode(path))
+
+
+def test_a_big_file_is_identified_in_pieces(tmp_path: Path) -> None:
+    path = os.fsencode(tmp_path / "a")
+    data = os.urandom(3_000_000)
+    Path(os.fsdecode(path)).write_bytes(data)
+    found = raw_files.identify(path, len(data))
+    assert (found.file_id, found.stamp) == (hashlib.sha256(data).hexdigest(), read(path).stamp)
+    assert raw_files.head(path, 10) == data[:10]
+    assert raw_files.head(path + b"x", 10) == b""
+
+
+def test_an_opened_file_says_when_it_changes(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    path.write_bytes(b"before")
+    with raw_files.opened(os.fsencode(path)) as file:
+        assert file.stream.read(3) == b"bef"
+        file.check()
+        assert file.file_id() == hashlib.sha256(b"before").hexdigest()
+        assert file.stream.read() == b"before"
+        with path.open("ab") as stream:
+            stream.write(b" and after")
+        with pytest.raises(Deferred) as deferred:
+            file.check()
+    assert deferred.value.reason is DeferReason.CHANGING
+
+
+def test_what_is_opened_is_a_regular_file_and_no_link(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to(tmp_path / "pipe")
+    for name in ("pipe", "link"):
+        with pytest.raises(Deferred), raw_files.opened(os.fsencode(tmp_path / name)):
+            pass
+    with pytest.raises(FileNotFoundError), raw_files.opened(os.fsencode(tmp_path / "nothing")):
+        pass
+
+
+def test_a_read_error_of_a_stream_puts_the_file_off(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    path.write_bytes(b"x" * 10)
+    with raw_files.opened(os.fsencode(path)) as file:
+        other = os.open(tmp_path, os.O_RDONLY)
+        os.dup2(other, file.stream.fileno())
+        os.close(other)
+        with pytest.raises(Deferred) as deferred:
+            file.stream.read(5)
+    assert deferred.value.reason is DeferReason.IO_ERROR
+
+
+def test_holes_are_found(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    path.write_bytes(b"x")
+    os.truncate(path, 50_000_000)
+    with pytest.raises(Refusal) as refused:
+        raw_files.identify(os.fsencode(path), 50_000_000)
+    assert refused.value.reason is Reason.SPARSE

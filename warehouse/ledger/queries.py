@@ -135,11 +135,14 @@ def places(ledger: Ledger, file_ids: Iterable[str]) -> list[Place]:
 
 
 def file_ids_like(ledger: Ledger, words: Sequence[str]) -> list[str]:
-    """The contents that a person means: each word is a file_id, the beginning of one (8 digits at least), or a uri."""
+    """The contents that a person means: each word is a file_id, the beginning of one (8 digits at least), or a uri.
+
+    The uri of an archive's member means the archive.
+    """
     found: list[str] = []
     with ledger.reading() as connection:
         for word in words:
-            match = SIGHTINGS.c.uri == word
+            match = SIGHTINGS.c.uri == word.partition("!/")[0]
             if len(word) >= 8 and set(word) <= set("0123456789abcdef"):
                 match |= SIGHTINGS.c.file_id.like(word + "%")
             query = sa.select(SIGHTINGS.c.file_id).where(match, SIGHTINGS.c.file_id.is_not(None)).distinct()

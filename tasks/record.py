@@ -1,0 +1,119 @@
+"""From one record to one document: the text steps in their order.
+
+Belongs here: what is done to a record's text, and which metadata wins.  Does not belong here: the steps themselves
+(``tasks.text``), many records at once (``tasks.document``).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from tasks.text import header, metadata, repairs, segments
+from tasks.text.language import Detection
+from tasks.text.preview import PREVIEW_CHARACTERS, preview
+from warehouse.errors import Refusal
+from warehouse.records import Document, ParagraphRow, RawDocument, Reject
+from warehouse.uri import name_of
+from warehouse.vocabulary import DecidedBy, Flag, PublishedSource, Reason, Stage
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A record that is clean and waits for its language, which is found for many at once."""
+
+    raw: RawDocument
+    head: header.Header
+    repaired: repairs.Repaired
+
+
+def _normalised(raw: RawDocument) -> Prepared:
+    head = header.parse(raw.text)
+    repaired = repairs.repair(raw.text[head.body_start :])
+    if not repaired.text:
+        reason = Reason.HEADER_ONLY if head.body_start else Reason.EMPTY
+        what = "a date header and nothing behind it" if head.body_start else "no visible character"
+        raise Refusal(Stage.NORMALISE, reason, what)
+    return Prepared(raw, head, repaired)
+
+
+def prepared(record: RawDocument | Reject) -> Prepared | Reject:
+    """A record with its text normalised, or the reject that it is or becomes."""
+    if isinstance(record, Reject):
+        return record
+    try:
+        return _normalised(record)
+    except Refusal as refusal:
+        return Reject(
+            ordinal=record.ordinal,
+            stage=refusal.stage,
+            reason=refusal.reason,
+            detail=refusal.detail,
+            preview=preview(record.text[:PREVIEW_CHARACTERS].encode("utf-8", "surrogatepass")),
+            member=record.member,
+        )
+
+
+def decided(detection: Detection, hint: str | None) -> Detection:
+    """A detection, or what a person says instead."""
+    if hint is None:
+        return detection
+    return replace(detection, language=hint, language_confidence=1.0, language_decided_by=DecidedBy.HINT)
+
+
+def document(
+    prepared: Prepared,
+    detection: Detection,
+    word_count: int,
+    blocks: tuple[ParagraphRow, ...],
+    labels: Mapping[int, Detection],
+    name: str,
+) -> Document:
+    """The document of a prepared record in a file of this name: ``blocks`` are its paragraphs, ``labels`` theirs."""
+    raw, text = prepared.raw, prepared.repaired.text
+    units = segments.segment(text, blocks, detection.language)
+    name = name if raw.member is None else name_of(raw.member)
+    meta = metadata.extract(text, prepared.head, name, detection.language)
+    notes = {**raw.metadata, **meta.source_metadata}
+    if raw.byte_offset is not None:
+        notes["byte_offset"] = raw.byte_offset
+    is_dated = raw.published_on is not None
+    flags: dict[Flag, None] = dict.fromkeys((*raw.flags, *prepared.repaired.flags))
+    if prepared.head.status == "invalid":
+        flags[Flag.HEADER_INVALID] = None
+    if labels:
+        flags[Flag.MULTILINGUAL] = None
+    return Document(
+        ordinal=raw.ordinal,
+        external_id=raw.external_id or meta.external_id,
+        url=raw.url,
+        title=raw.title or meta.title,
+        authors=raw.authors or meta.authors,
+        published_on=raw.published_on if is_dated else meta.published_on,
+        published_precision=raw.published_precision if is_dated else meta.published_precision,
+        published_source=PublishedSource.METADATA if is_dated else meta.published_source,
+        language=detection.language,
+        language_confidence=detection.language_confidence,
+        language_decided_by=detection.language_decided_by,
+        detector_label=detection.detector_label,
+        detector_probability=detection.detector_probability,
+        second_language=detection.second_language,
+        script=detection.script,
+        text=text,
+        word_count=word_count,
+        repairs=prepared.repaired.repairs,
+        flags=tuple(flags),
+        source_metadata=notes,
+        paragraphs=_labelled(blocks, labels),
+        segments=units,
+        member=raw.member,
+    )
+
+
+def _labelled(blocks: tuple[ParagraphRow, ...], labels: Mapping[int, Detection]) -> tuple[ParagraphRow, ...]:
+    if not labels:
+        return blocks
+    return tuple(
+        replace(block, language=labels[number].language, language_confidence=labels[number].language_confidence)
+        if number in labels
+        else block
+        for number, block in enumerate(blocks)
+    )

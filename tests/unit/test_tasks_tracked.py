@@ -1,0 +1,64 @@
+"""What retries stand on: a batch that fails between two cuts goes on behind the last one that was handed over."""
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tasks import tracked
+from tasks.document import CutLimits, DocumentOptions
+from tasks.ingest_batch import BatchOptions, ingest_batch
+from warehouse import raw_files
+from warehouse.errors import WarehouseBusy
+from warehouse.layout import Home
+from warehouse.records import Batch, Receipt
+
+OPTIONS = BatchOptions(
+    document=DocumentOptions(), pipeline_version="1-aaaa", settings_fingerprint="5" * 16, cut=CutLimits(cut_records=10)
+)
+
+
+@pytest.fixture
+def batch(make: Any, tmp_path: Path, write_news: Any) -> Batch:
+    """One file of 35 records and a text."""
+    files = []
+    rows = "".join(json.dumps({"text": write_news(number)}) + "\n" for number in range(35))
+    for name, content in (("a.jsonl", rows), ("b.txt", write_news(50))):
+        path = tmp_path / name
+        path.write_text(content)
+        read = raw_files.read(os.fsencode(path))
+        files.append(make.raw_file(name, file_id=read.file_id, path=os.fsencode(path), stamp=read.stamp))
+    return Batch(number=4, files=tuple(files))
+
+
+def all_of(cutting: tracked.Cutting) -> Iterator[Receipt]:
+    """Every receipt, tried again after an error as Prefect would."""
+    while True:
+        try:
+            receipt = cutting.next()
+        except WarehouseBusy:
+            continue
+        yield receipt
+        if receipt.is_last:
+            return
+
+
+def test_an_error_between_two_cuts_costs_no_cut(home: Home, batch: Batch, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = list(ingest_batch(home, batch, OPTIONS))
+    assert [len(receipt.spans) for receipt in whole] == [1, 1, 1, 2]
+    tried: list[list[tuple[str, int]]] = []
+
+    def failing(at: Home, left: Batch, options: BatchOptions) -> Iterator[Receipt]:
+        tried.append([(file.uri, file.first_ordinal) for file in left.files])
+        yield next(ingest_batch(at, left, options))
+        if len(tried) < 4:
+            raise WarehouseBusy("somebody else")
+
+    monkeypatch.setattr(tracked, "ingest_batch", failing)
+    receipts = list(all_of(tracked.Cutting(home, batch, OPTIONS)))
+    assert tried == [[("a.jsonl", start), ("b.txt", 0)] for start in (0, 10, 20, 30)]
+    assert [receipt.parts for receipt in receipts] == [receipt.parts for receipt in whole]
+    assert [receipt.spans for receipt in receipts] == [receipt.spans for receipt in whole]
