@@ -5,7 +5,19 @@
 -- copy_count: current documents that have this very text, this one included
 SELECT
     documents.*,
-    count(*) OVER (PARTITION BY text_id) AS copy_count
+    coalesce(copies.copy_count, 1) AS copy_count
 FROM documents
-WHERE file_id IN (SELECT file_id FROM files WHERE is_current)
-QUALIFY row_number() OVER (PARTITION BY text_id ORDER BY published_on NULLS LAST, document_id) = 1
+-- Only texts that several have are looked at twice; a window over all rows would keep conditions from reaching the table.
+LEFT JOIN (
+    SELECT
+        text_id,
+        count(*) AS copy_count,
+        -- A day in ISO 8601 sorts as a text; what has no date comes last.
+        right(min(coalesce(CAST(published_on AS VARCHAR), '~') || document_id), 32) AS document_id
+    FROM documents
+    WHERE file_id IN (SELECT file_id FROM files WHERE is_current)
+    GROUP BY text_id
+    HAVING count(*) > 1
+) AS copies ON copies.text_id = documents.text_id
+WHERE documents.file_id IN (SELECT file_id FROM files WHERE is_current)
+    AND (copies.document_id IS NULL OR copies.document_id = documents.document_id)
