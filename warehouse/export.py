@@ -141,7 +141,7 @@ def _database(snapshot: Path, target: Path, options: ExportOptions) -> int:
             if table == "translations":
                 condition = "WHERE text_id IN (SELECT text_id FROM segments)"
             database.execute(f"INSERT INTO {table} BY NAME FROM warehouse.{table} {condition}")
-        for statement in ddl.view_statements():
+        for statement in (*ddl.view_statements(), *ddl.derived_statements()):
             database.execute(statement)
         database.execute("COMMIT")
         database.execute("CHECKPOINT exported")

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from warehouse import ddl, schema
-from warehouse.schema import PARTS, REFERENCES, TABLES, description, note
+from warehouse.schema import DERIVED, PARTS, REFERENCES, TABLES, description, note
 from warehouse.vocabulary import (
     CommitKind,
     DecidedBy,
@@ -102,14 +102,14 @@ def test_the_public_tables_are_those_of_the_design(database: duckdb.DuckDBPyConn
     found = database.execute("SELECT table_name FROM duckdb_tables()").fetchall()
     assert {name for (name,) in found} == {
         "files", "documents", "paragraphs", "segments", "rejects", "runs", "loads", "translations", "about",
-        "ref_languages", "ref_stop_words",
+        "ref_languages", "ref_stop_words", "text_copies", "hidden_documents",
     }  # fmt: skip
 
 
 def test_every_table_and_column_is_described(database: duckdb.DuckDBPyConnection) -> None:
     tables = database.execute("SELECT table_name, comment FROM duckdb_tables() WHERE table_name <> 'about'").fetchall()
     assert [name for name, comment in tables if not comment] == []
-    every = TABLES | REFERENCES
+    every = TABLES | DERIVED | REFERENCES
     columns = database.execute(
         "SELECT table_name, column_name, comment FROM duckdb_columns() WHERE table_name IN (SELECT unnest($tables))",
         {"tables": list(every)},
@@ -120,7 +120,7 @@ def test_every_table_and_column_is_described(database: duckdb.DuckDBPyConnection
 
 
 def test_a_description_is_one_line(database: duckdb.DuckDBPyConnection) -> None:
-    for table in (*TABLES.values(), *PARTS.values(), *REFERENCES.values()):
+    for table in (*TABLES.values(), *PARTS.values(), *DERIVED.values(), *REFERENCES.values()):
         for item in (table, *table):
             assert description(item)
             assert "\n" not in description(item)
@@ -298,5 +298,5 @@ def test_a_part_shares_its_columns_with_its_table() -> None:
 def test_the_dictionary_knows_every_column_of_the_schema_module() -> None:
     """A table that is declared but not listed would have neither DDL nor description."""
     declared = [value for value in vars(schema).values() if isinstance(value, pa.Schema)]
-    listed = [*TABLES.values(), *PARTS.values(), *REFERENCES.values()]
+    listed = [*TABLES.values(), *PARTS.values(), *DERIVED.values(), *REFERENCES.values()]
     assert [table for table in declared if not any(table is one for one in listed)] == []
