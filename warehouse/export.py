@@ -143,7 +143,7 @@ def _database(snapshot: Path, target: Path, options: ExportOptions) -> int:
                     SELECT text_id FROM warehouse.segments WHERE document_id IN (SELECT document_id FROM documents)
                 )"""
             database.execute(f"INSERT INTO {table} BY NAME FROM warehouse.{table} {condition}")
-        for statement in ddl.view_statements():
+        for statement in (*ddl.view_statements(), *ddl.derived_statements()):
             database.execute(statement)
         database.execute("COMMIT")
         database.execute("CHECKPOINT exported")

@@ -212,6 +212,8 @@ def build(
         if known.views_fingerprint != ddl.fingerprint(views):
             for statement in views:
                 database.execute(statement)
+        for statement in ddl.derived_statements():
+            database.execute(statement)
         database.execute(
             "UPDATE about SET commit_no = ?, commit_hash = ?, views_fingerprint = ?",
             [last_no, last_hash, ddl.fingerprint(views)],

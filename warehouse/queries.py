@@ -184,6 +184,8 @@ def streamed(
                 raise KeyboardInterrupt from error
             raise
         except duckdb.Error as error:
+            if type(error) is duckdb.Error:
+                raise
             raise QueryError(str(error).strip()) from error
 
 

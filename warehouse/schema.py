@@ -265,6 +265,21 @@ TABLES: dict[str, pa.Schema] = {
     "translations": TRANSLATIONS,
 }
 
+# Small tables that every publish makes anew, so that v_documents need not look at every row twice.
+DERIVED: dict[str, pa.Schema] = {
+    "text_copies": _table(
+        "One row is one text that several current documents have.",
+        TEXT_ID,
+        _count("copy_count", "how many have it"),
+        _hex("document_id", 32, "the one that stands for all: the earliest published, then the lowest document_id"),
+    ),
+    "hidden_documents": _table(
+        "One row is one document that v_documents leaves out.",
+        DOCUMENT_ID,
+        column("reason", TEXT, "superseded: its file changed; copy: another current document stands for its text"),
+    ),
+}
+
 # Small tables that come with newsmill (seeds/reference) instead of being ingested.
 REFERENCES: dict[str, pa.Schema] = {
     "ref_languages": _table(
@@ -285,7 +300,7 @@ REFERENCES: dict[str, pa.Schema] = {
 
 
 # Tables of which DuckDB stores no rows: views over others, with the same promises about their columns.
-DERIVED: dict[str, pa.Schema] = {"segments": SEGMENTS}
+VIEWED: dict[str, pa.Schema] = {"segments": SEGMENTS}
 
 
 def _described(kind: pa.Schema, *names: str) -> list[pa.Field]:

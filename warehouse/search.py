@@ -140,6 +140,21 @@ def _fill(connection: duckdb.DuckDBPyConnection, on_language: Callable[[int, int
     return made
 
 
+def index_into(
+    connection: duckdb.DuckDBPyConnection,
+    snapshot: Path,
+    target: Path,
+    *,
+    on_language: Callable[[int, int], None] | None = None,
+) -> dict[str, int]:
+    """Index a snapshot into a new file, which stays attached and in use as ``search``; documents a language."""
+    _load(connection)
+    connection.execute(f"ATTACH {quoted(str(snapshot.resolve()))} AS warehouse (READ_ONLY)")
+    connection.execute(f"ATTACH {quoted(str(target))} AS search (STORAGE_VERSION 'v1.5.0')")
+    connection.execute("USE search")
+    return _fill(connection, on_language)
+
+
 def build(home: Home, *, on_language: Callable[[int, int], None] | None = None) -> Built:
     """Index the newest snapshot and let ``search.duckdb`` name the index; one build at a time a home.
 
@@ -152,11 +167,7 @@ def build(home: Home, *, on_language: Callable[[int, int], None] | None = None) 
         commit_no = snapshots.about(snapshot).commit_no
         with temporary_file(home.indexes) as target, contextlib.closing(duckdb.connect()) as connection:
             target.unlink()
-            _load(connection)
-            connection.execute(f"ATTACH {quoted(str(snapshot.resolve()))} AS warehouse (READ_ONLY)")
-            connection.execute(f"ATTACH {quoted(str(target))} AS search (STORAGE_VERSION 'v1.5.0')")
-            connection.execute("USE search")
-            documents = _fill(connection, on_language)
+            documents = index_into(connection, snapshot, target, on_language=on_language)
             connection.execute("CREATE TABLE about AS SELECT $commit_no::BIGINT AS commit_no", {"commit_no": commit_no})
             connection.execute("CHECKPOINT search")
             connection.execute("USE memory")

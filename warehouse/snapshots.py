@@ -70,7 +70,10 @@ def opened(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         ) from error
     try:
         yield connection
-    except DAMAGE as error:
+    except duckdb.Error as error:
+        # DuckDB 2 says that a checksum is wrong by the root of its exceptions itself.
+        if not isinstance(error, DAMAGE) and type(error) is not duckdb.Error:
+            raise
         raise DamagedError(
             f"snapshot {path} cannot be read ({str(error).splitlines()[0]}); run `newsmill rebuild`"
         ) from error

@@ -13,12 +13,12 @@ from pathlib import Path
 
 import duckdb
 
-from warehouse import ledger, loader, parts, snapshots
+from warehouse import ddl, ledger, loader, parts, snapshots
 from warehouse.durable import lock, temporary_file
 from warehouse.errors import DamagedError
 from warehouse.layout import Home
 from warehouse.records import Commit
-from warehouse.schema import TABLES
+from warehouse.schema import DERIVED, TABLES
 
 PER_BATCH = {
     "documents": "SELECT batch_id, count(*) FROM documents GROUP BY batch_id",
@@ -130,6 +130,7 @@ def _snapshot_problems(home: Home, book: ledger.Ledger, path: Path, commits: lis
             return  # the counts below are those of the last commit
         yield from _count_problems(book, database)
         yield from _invariant_problems(book, database)
+        yield from _derived_problems(database)
 
 
 def _count_problems(book: ledger.Ledger, database: duckdb.DuckDBPyConnection) -> Iterator[str]:
@@ -147,6 +148,17 @@ def _count_problems(book: ledger.Ledger, database: duckdb.DuckDBPyConnection) ->
                     f"snapshot: {table} has {found.get(batch, 0)} rows of batch {batch}, "
                     f"the parts have {wanted.get(batch, 0)}"
                 )
+
+
+def _derived_problems(database: duckdb.DuckDBPyConnection) -> Iterator[str]:
+    for table, columns in DERIVED.items():
+        names = ", ".join(columns.names)
+        stored, wanted = f"SELECT {names} FROM {table}", f"SELECT {names} FROM ({ddl.derived_text(table)})"  # noqa: S608
+        ((count,),) = database.execute(
+            f"SELECT count(*) FROM (({stored} EXCEPT {wanted}) UNION ALL ({wanted} EXCEPT {stored}))"  # noqa: S608
+        ).fetchall()
+        if count:
+            yield f"snapshot: {table} is not what documents and files say ({count} rows); run `newsmill rebuild`"
 
 
 def _invariant_problems(book: ledger.Ledger, database: duckdb.DuckDBPyConnection) -> Iterator[str]:

@@ -30,9 +30,7 @@ def end_readers(readers: list["subprocess.Popen[bytes]"]) -> list[dict[str, Any]
 @pytest.mark.parametrize(
     ("rounds", "files"), [(2, 10), pytest.param(10, 20, marks=pytest.mark.long)], ids=["20 batches", "200 batches"]
 )
-def test_readers_never_notice_two_processes_that_ingest(
-    mill: Any, started: Any, record_property: Any, rounds: int, files: int
-) -> None:
+def test_readers_never_notice_two_processes_that_ingest(mill: Any, started: Any, rounds: int, files: int) -> None:
     """Documents and segments of a batch appear together, no count ever falls, no look fails."""
     mill.fill(3)
     mill.ingest()
@@ -58,7 +56,7 @@ def test_readers_never_notice_two_processes_that_ingest(
     assert mill.problems(deep=True) == []
     # Told, not asserted: what a look costs depends on who else is on the machine.
     for name in ("wall_ms", "cpu_ms"):
-        record_property(name, f"quiet {quiet[0][name]:.1f}, busy {busy[0][name]:.1f}")
+        print(f"{name}: quiet {quiet[0][name]:.1f}, busy {busy[0][name]:.1f}")
 
 
 WRITE_AND_DIE = """
@@ -129,7 +127,7 @@ def test_a_stopped_reader_and_a_removed_snapshot(mill: Any, started: Any) -> Non
 
 
 @pytest.mark.parametrize("documents", [40, pytest.param(200_000, marks=pytest.mark.long)])
-def test_a_rebuild_from_nothing_gives_the_same_rows(new_mill: Any, record_property: Any, documents: int) -> None:
+def test_a_rebuild_from_nothing_gives_the_same_rows(new_mill: Any, documents: int) -> None:
     mill = new_mill("rebuilt")
     for number in range(documents):
         folder = mill.raw / f"{number // 1000:03d}"
@@ -147,5 +145,5 @@ def test_a_rebuild_from_nothing_gives_the_same_rows(new_mill: Any, record_proper
     (mill.home / "warehouse.duckdb").unlink()
     began = time.monotonic()
     assert mill.cli("rebuild").code == 0
-    record_property("seconds", f"ingest {ingested:.1f}, rebuild {time.monotonic() - began:.1f}")
+    print(f"seconds: ingest {ingested:.1f}, rebuild {time.monotonic() - began:.1f}")
     assert mill.hashes() == before

@@ -152,6 +152,8 @@ def test_rows_in_rows_out(database: duckdb.DuckDBPyConnection, case: Path) -> No
                 given = with_segments(given, lines(segments))
             if given:
                 insert(database, table, given)
+        for statement in ddl.derived_statements():
+            database.execute(statement)
         cursor = database.execute(asked)
         names = [column[0] for column in cursor.description or ()]
         rows = [dict(zip(names, map(plain, row), strict=True)) for row in cursor.fetchall()]

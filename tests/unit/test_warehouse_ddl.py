@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from warehouse import ddl, schema
-from warehouse.schema import DERIVED, PARTS, REFERENCES, TABLES, description, note
+from warehouse.schema import DERIVED, PARTS, REFERENCES, TABLES, VIEWED, description, note
 from warehouse.vocabulary import (
     CommitKind,
     DecidedBy,
@@ -91,7 +91,7 @@ SEEN: dict[str, dict[str, Any]] = {
         "text_id": hashlib.sha256(b"Text.").hexdigest()[:32], "language": "de", "published_on": date(2019, 4, 1),
     },
 }  # fmt: skip
-PUBLIC = {**TABLES, **DERIVED, **REFERENCES}
+PUBLIC = {**TABLES, **VIEWED, **DERIVED, **REFERENCES}
 
 
 def insert(connection: duckdb.DuckDBPyConnection, table: str, **changes: Any) -> None:
@@ -110,10 +110,10 @@ def test_the_public_tables_are_those_of_the_design(database: duckdb.DuckDBPyConn
     found = database.execute("SELECT table_name FROM duckdb_tables()").fetchall()
     assert {name for (name,) in found} == {
         "files", "documents", "paragraphs", "rejects", "runs", "loads", "translations", "about",
-        "ref_languages", "ref_stop_words",
+        "ref_languages", "ref_stop_words", "text_copies", "hidden_documents",
     }  # fmt: skip
     found = database.execute("SELECT view_name FROM duckdb_views() WHERE NOT internal").fetchall()
-    assert {name for (name,) in found} >= set(DERIVED) == {"segments"}
+    assert {name for (name,) in found} >= set(VIEWED) == {"segments"}
 
 
 def test_every_table_and_column_is_described(database: duckdb.DuckDBPyConnection) -> None:
@@ -162,7 +162,7 @@ def test_every_view_is_there_with_a_comment(database: duckdb.DuckDBPyConnection)
     assert set(found) == set(ddl.VIEWS) >= {"v_documents", "v_documents_monthly", "v_languages", "v_rejects_by_reason"}
     for name, comment in found.items():
         header = ddl.view_header(name)
-        said = description(DERIVED[name]) if name in DERIVED else f"{header.question} One row is {header.grain}"
+        said = description(VIEWED[name]) if name in VIEWED else f"{header.question} One row is {header.grain}"
         assert comment == said
 
 
@@ -311,9 +311,9 @@ class TestFingerprint:
 
     def test_it_changes_with_the_description_of_a_views_column(self, monkeypatch: pytest.MonkeyPatch) -> None:
         before = ddl.fingerprint(ddl.view_statements())
-        first, *others = DERIVED["segments"]
+        first, *others = VIEWED["segments"]
         first = first.with_metadata({b"description": b"other words"})
-        monkeypatch.setitem(DERIVED, "segments", pa.schema([first, *others], metadata=DERIVED["segments"].metadata))
+        monkeypatch.setitem(VIEWED, "segments", pa.schema([first, *others], metadata=VIEWED["segments"].metadata))
         assert ddl.fingerprint(ddl.view_statements()) != before
 
 

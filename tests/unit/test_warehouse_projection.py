@@ -17,7 +17,7 @@ from warehouse import ddl, parts
 from warehouse.errors import DamagedError
 from warehouse.projection import document_tables, reject_table, sighting_rejects, sighting_table
 from warehouse.records import Commit, FileResult
-from warehouse.schema import DERIVED, TABLES
+from warehouse.schema import TABLES, VIEWED
 from warehouse.vocabulary import CommitKind, ParagraphKind, Precision
 
 BATCH = "b" * 32
@@ -116,7 +116,7 @@ def test_every_text_is_its_segments_and_separators(make: Any, documents: Any) ->
         assert [(row["kind"], row["language"]) for row in segments] == [
             (paragraphs[row["paragraph_no"]]["kind"], document["language"]) for row in segments
         ]
-        never = [field.name for field in DERIVED["segments"] if not field.nullable]
+        never = [field.name for field in VIEWED["segments"] if not field.nullable]
         assert not [row for row in segments if any(row[name] is None for name in never)]
 
 
@@ -128,7 +128,7 @@ def test_rows_have_exactly_the_public_columns(make: Any) -> None:
     }
     seen = segments_of(tables["documents"])
     assert [(field.name, field.type) for field in seen.schema] == [
-        (field.name, field.type) for field in DERIVED["segments"]
+        (field.name, field.type) for field in VIEWED["segments"]
     ]
 
 

@@ -255,6 +255,17 @@ class TestSnapshot:
         )
         assert any("translations" in problem for problem in problems(home))
 
+    @pytest.mark.parametrize(
+        "sql",
+        [
+            "INSERT INTO hidden_documents SELECT min(document_id), 'copy' FROM documents",
+            "INSERT INTO text_copies SELECT text_id, 2, document_id FROM documents LIMIT 1",
+        ],
+    )
+    def test_a_derived_table_that_is_not_what_it_should_be(self, home: Home, sql: str) -> None:
+        tamper(home, sql)
+        assert any("newsmill rebuild" in problem and "documents and files say" in problem for problem in problems(home))
+
     @pytest.mark.parametrize("table", FILLED)
     def test_a_deleted_row(self, home: Home, table: str) -> None:
         tamper(home, f"DELETE FROM {table} WHERE rowid = (SELECT max(rowid) FROM {table})")

@@ -6,12 +6,14 @@
 -- documents: distinct current texts that contain the keyword, capitals aside
 -- all_documents: all distinct current texts of the month
 -- share: the first by the second, from 0 to 1
-SELECT
-    CAST(date_trunc('month', published_on) AS DATE) AS month,
-    count(*) FILTER (contains(lower(text), lower(keyword))) AS documents,
-    count(*) AS all_documents,
-    round(count(*) FILTER (contains(lower(text), lower(keyword))) / count(*), 6) AS share
-FROM v_documents
-WHERE published_precision IN ('day', 'month') AND (lang IS NULL OR language = lang)
-GROUP BY month
+SELECT month, documents, all_documents, round(documents / all_documents, 6) AS share
+FROM (
+    SELECT
+        CAST(date_trunc('month', published_on) AS DATE) AS month,
+        count(*) FILTER (contains(lower(text), lower(keyword))) AS documents,
+        count(*) AS all_documents
+    FROM v_documents
+    WHERE published_precision IN ('day', 'month') AND (lang IS NULL OR language = lang)
+    GROUP BY month
+) AS counted
 ORDER BY month

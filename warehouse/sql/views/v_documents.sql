@@ -5,7 +5,7 @@
 -- copy_count: current documents that have this very text, this one included
 SELECT
     documents.*,
-    count(*) OVER (PARTITION BY text_id) AS copy_count
+    coalesce(text_copies.copy_count, 1) AS copy_count
 FROM documents
-WHERE file_id IN (SELECT file_id FROM files WHERE is_current)
-QUALIFY row_number() OVER (PARTITION BY text_id ORDER BY published_on NULLS LAST, document_id) = 1
+ANTI JOIN hidden_documents ON hidden_documents.document_id = documents.document_id
+LEFT JOIN text_copies ON text_copies.text_id = documents.text_id

@@ -4,4 +4,5 @@
 -- like documents: *
 SELECT documents.*
 FROM documents
-WHERE file_id IN (SELECT file_id FROM files WHERE is_current)
+ANTI JOIN (SELECT document_id FROM hidden_documents WHERE reason = 'superseded') AS superseded
+    ON superseded.document_id = documents.document_id

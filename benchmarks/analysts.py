@@ -1,0 +1,182 @@
+"""What an analyst waits for on a large warehouse: our tables and views against a native table sorted by hand.
+
+    python -m benchmarks.analysts [DOCUMENTS] [FOLDER]
+
+Belongs here: generating a warehouse, asking it, one table for docs/performance.md.  Does not belong here: asserting.
+
+The warehouse has the shape that publishing gives it: documents stand in the order of their batches, within a batch by
+language and date.  The rival holds the same documents in one table ordered by language, date and id.  Both are asked
+in turn, five times each; the least time counts, because whoever else is on the machine only adds to it.
+"""
+
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import duckdb
+import numpy as np
+
+from warehouse import ddl, search
+from warehouse.schema import quoted
+
+SENTENCES, WORDS, PER_DOCUMENT, BATCH = 200_000, 40_000, 5, 3_000
+TURNS = 5
+
+
+def sentences() -> list[str]:
+    """Sentences of words whose frequencies fall as those of a language do, the same every time."""
+    random = np.random.default_rng(1)
+    syllables = np.array([a + b for a in "bdfgklmnprstvw" for b in ("a", "e", "i", "o", "u", "an", "er", "is")])
+    lengths = random.integers(2, 5, WORDS)
+    words = ["".join(random.choice(syllables, length)) for length in lengths]
+    weights = 1 / np.arange(2, WORDS + 2) ** 1.05
+    picked = random.choice(WORDS, (SENTENCES, 14), p=weights / weights.sum())
+    return [" ".join(words[index] for index in row).capitalize() + "." for row in picked]
+
+
+def generate(path: Path, documents: int) -> None:
+    """A snapshot as newsmill would publish it, and the rival beside it in the schema ``rival``."""
+    import pyarrow as pa
+
+    pool = pa.table({"number": range(SENTENCES), "text": sentences()})
+    with duckdb.connect(str(path), config={"storage_compatibility_version": "v1.5.0"}) as database:
+        for statement in ddl.table_statements():
+            database.execute(statement)
+        database.execute("INSERT INTO about VALUES ('', '', 1, '')")
+        database.register("pool", pool)
+        database.execute(
+            f"""
+            CREATE TEMP TABLE bare AS
+            SELECT i, left(sha256(i::VARCHAR), 32) AS document_id, sha256('f' || i) AS file_id,
+                   ['de', 'en', 'fr', 'es', 'de'][1 + i % 5] AS language,
+                   DATE '2015-01-01' + CAST(hash(i) % 2920 AS INTEGER) AS published_on, i // {BATCH} AS batch
+            FROM range($documents) AS r(i)""",
+            {"documents": documents},
+        )
+        database.execute(
+            f"""
+            CREATE TEMP TABLE pieces AS
+            SELECT i, k, pool.text FROM (
+                SELECT i, k, CAST(hash(i * 31 + k) % {SENTENCES} AS BIGINT) AS number
+                FROM bare, range({PER_DOCUMENT}) AS p(k)
+            ) AS picked JOIN pool USING (number)"""
+        )
+        database.execute("""
+            CREATE TEMP TABLE texts AS SELECT i, string_agg(text, ' ' ORDER BY k) AS text FROM pieces GROUP BY i""")
+        database.execute(f"""
+            INSERT INTO documents BY NAME
+            SELECT document_id, file_id, 0 AS ordinal, 'wire' AS source, 'a/' || i || '.txt' AS uri, [] AS authors,
+                   published_on, 'day' AS published_precision, 'header' AS published_source, language,
+                   0.99 AS language_confidence, 'agreement' AS language_decided_by, language AS detector_label,
+                   0.99 AS detector_probability, language AS second_language, 'Latn' AS script, text,
+                   left(sha256(text), 32) AS text_id, length(text) AS char_count, {14 * PER_DOCUMENT} AS word_count,
+                   1 AS paragraph_count, {PER_DOCUMENT} AS segment_count, [] AS repairs, [] AS flags,
+                   '{{}}' AS source_metadata, 'v' AS pipeline_version, left(sha256('b' || batch), 32) AS batch_id
+            FROM bare JOIN texts USING (i) ORDER BY batch, language, published_on, document_id""")
+        database.execute("""
+            INSERT INTO segments BY NAME
+            SELECT document_id || '-0000' || k AS segment_id, document_id, 0 AS paragraph_no, k AS segment_no,
+                   'body' AS kind, text, CASE WHEN k = 4 THEN '' ELSE ' ' END AS separator, 0 AS char_start,
+                   length(text) AS char_end, left(sha256(text), 32) AS text_id, language, published_on
+            FROM pieces JOIN bare USING (i) ORDER BY batch, language, published_on, document_id, k""")
+        database.execute("""
+            INSERT INTO files BY NAME
+            SELECT file_id, 'inbox' AS root, 'a/' || i || '.txt' AS uri, 'wire' AS source, 400 AS size_bytes,
+                   TIMESTAMP '2020-01-01' AS modified_at, TIMESTAMP '2020-01-01' AS seen_at, 'ingested' AS status,
+                   1 AS document_count, 0 AS reject_count, true AS is_current, i AS sighting_no, 'r' AS run_id
+            FROM bare ORDER BY i""")
+        for statement in ddl.view_statements():
+            database.execute(statement)
+        began = time.monotonic()
+        for statement in ddl.derived_statements():
+            database.execute(statement)
+        print(f"derived tables in {time.monotonic() - began:.2f} s", file=sys.stderr)
+        database.execute("CREATE SCHEMA rival")
+        database.execute("CREATE TABLE rival.documents AS FROM documents ORDER BY language, published_on, document_id")
+        database.execute("CHECKPOINT")
+
+
+def questions(document_id: str) -> dict[str, tuple[str, str, str]]:
+    """The same question to a table, to the view or macro, and to the rival."""
+    volume = """
+        SELECT date_trunc('month', published_on) AS month, language, source, count(*), sum(word_count), sum(char_count)
+        FROM {} GROUP BY ALL"""
+    terms = """
+        SELECT term, count(DISTINCT document_id), count(*) AS occurrences FROM (
+            SELECT document_id, unnest(regexp_extract_all(lower(text), '[\\p{{L}}\\p{{M}}]{{3,}}')) AS term FROM {}
+            WHERE language = 'de' AND published_on BETWEEN '2018-03-01' AND '2018-03-31') AS terms
+        WHERE term NOT IN (SELECT word FROM ref_stop_words WHERE ref_stop_words.language = 'de')
+        GROUP BY term ORDER BY occurrences DESC, term LIMIT 20"""
+    series = """
+        SELECT date_trunc('month', published_on) AS month, count(*) FILTER (contains(lower(text), 'banerdo')), count(*)
+        FROM {} WHERE language = 'de' GROUP BY month ORDER BY month"""
+    one = f"SELECT * FROM {{}} WHERE document_id = {quoted(document_id)}"
+    views = {
+        "volume by month": (volume, "FROM v_documents_monthly"),
+        "top terms of a month": (terms, "FROM top_terms('de', since := '2018-03-01', until := '2018-03-31')"),
+        "keyword series": (series, "FROM keyword_series('banerdo', lang := 'de')"),
+        "document by id": (one, one.format("v_documents")),
+    }
+    return {name: (sql.format("documents"), view, sql.format("rival.documents")) for name, (sql, view) in views.items()}
+
+
+def least(*asked: Callable[[], object]) -> list[float]:
+    """The least milliseconds of each, asked in turn."""
+    best = [float("inf")] * len(asked)
+    for _ in range(TURNS):
+        for number, ask in enumerate(asked):
+            began = time.perf_counter()
+            ask()
+            best[number] = min(best[number], 1000 * (time.perf_counter() - began))
+    return best
+
+
+def main() -> None:
+    """Generate, ask, print the table."""
+    documents = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
+    with tempfile.TemporaryDirectory(dir=sys.argv[2] if len(sys.argv) > 2 else None) as folder:
+        path = Path(folder) / "warehouse.duckdb"
+        began = time.monotonic()
+        generate(path, documents)
+        print(f"generated in {time.monotonic() - began:.0f} s, {path.stat().st_size / 1e6:.0f} MB", file=sys.stderr)
+        with duckdb.connect() as database:
+            database.execute(f"ATTACH {quoted(str(path))} AS warehouse (READ_ONLY)")
+            database.execute("USE warehouse")
+            ((document_id,),) = database.execute("SELECT max(document_id) FROM documents").fetchall()
+
+            def ask(sql: str) -> Callable[[], object]:
+                return lambda: database.execute(sql).fetchall()
+
+            print(
+                f"| {documents:,} documents | table | view or macro | sorted by hand | table ÷ sorted | view ÷ sorted |"
+            )
+            print("| --- | --- | --- | --- | --- | --- |")
+            for name, sql in questions(document_id).items():
+                table, view, rival = least(*map(ask, sql))
+                shares = f"{table / rival:.2f} | {view / rival:.2f}"
+                print(f"| {name} | {table:.0f} ms | {view:.0f} ms | {rival:.0f} ms | {shares} |", flush=True)
+        full_text(path, Path(folder) / "search.duckdb")
+
+
+def full_text(path: Path, target: Path) -> None:
+    """BM25 against ILIKE on the same words."""
+    with duckdb.connect() as database:
+        began = time.monotonic()
+        search.index_into(database, path, target)
+        print(f"indexed in {time.monotonic() - began:.0f} s, {target.stat().st_size / 1e6:.0f} MB", file=sys.stderr)
+        database.execute("USE warehouse")
+        bm25, ilike = least(
+            lambda: database.execute("FROM search.matches('banerdo') ORDER BY score DESC LIMIT 20").fetchall(),
+            lambda: database.execute(
+                "SELECT document_id FROM documents WHERE text ILIKE '%banerdo%' LIMIT 100000"
+            ).fetchall(),
+        )
+        print()
+        print("| full text | BM25, ms | ILIKE, ms | ILIKE ÷ BM25 |\n| --- | --- | --- | --- |")
+        print(f"| one word | {bm25:.0f} | {ilike:.0f} | {ilike / bm25:.1f} |")
+
+
+if __name__ == "__main__":
+    main()
