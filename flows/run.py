@@ -24,7 +24,7 @@ from tasks.direct import Failure
 from tasks.discover import DiscoverOptions, Discovery, Root, Search, discover, known_root, roots_of
 from tasks.document import CutLimits
 from tasks.ingest_batch import BatchOptions
-from tasks.pool import Pool, PoolOptions
+from tasks.pool import Pool
 from tasks.replay import again
 from tasks.text import language
 from warehouse import ledger, parts, presence, snapshots
@@ -206,17 +206,9 @@ class _Run:
 
     def pool(self, batches: Sequence[Batch]) -> AbstractContextManager[Pool | None]:
         """Workers, where more than one batch is worth starting them."""
-        settings = self.settings
-        if len(batches) < 2 or not settings.workers:
+        if len(batches) < 2 or not self.settings.workers:
             return nullcontext()
-        return Pool(
-            PoolOptions(
-                workers=settings.workers,
-                batch_seconds=settings.batch_seconds,
-                memory_bytes=settings.worker_memory_bytes,
-                cache=settings.cache,
-            )
-        )
+        return Pool(self.settings.pool_options())
 
     def publish_if_due(self) -> None:
         """Publish inside a run, at most every so often and never more than a fifth of the time."""

@@ -26,6 +26,7 @@ from warehouse.layout import Home
 
 if TYPE_CHECKING:
     from tasks.document import DocumentOptions
+    from tasks.pool import PoolOptions
 
 PREFIX = "NEWSMILL_"
 FILE = "newsmill.toml"
@@ -118,6 +119,17 @@ class Settings(BaseModel):
             reader=reader,
             language=language,
             fields=tuple((source, tuple(sorted(names.items()))) for source, names in sorted(self.fields.items())),
+        )
+
+    def pool_options(self) -> "PoolOptions":
+        """What the workers obey."""
+        from tasks.pool import PoolOptions
+
+        return PoolOptions(
+            workers=self.workers,
+            batch_seconds=self.batch_seconds,
+            memory_bytes=self.worker_memory_bytes,
+            cache=self.cache,
         )
 
     def fingerprint(self) -> str:

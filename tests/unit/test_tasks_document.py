@@ -341,10 +341,20 @@ class TestAnything:
         rows = parts.tables([result], "v", "b" * 32)
         live = {(span.file_id, span.first_ordinal): span.last_ordinal for span in parts.spans_of([result])}
         tables = document_tables(rows["documents"], rows["files"], live)
-        assert ("segments" in tables) == bool(result.documents)
-        for document in result.documents:
-            segments = tables["segments"].to_pylist()
-            assert "".join(row["text"] + row["separator"] for row in segments) == document.text
+        assert ("documents" in tables) == bool(result.documents)
+        for document, row in zip(result.documents, tables["documents"].to_pylist() if tables else [], strict=True):
+            at = 0
+            for place, segment in zip(row["segment_places"], document.segments, strict=True):
+                piece = row["text"].encode()[at : at + place["byte_count"]].decode()
+                assert piece == document.text[segment.start : segment.end]
+                assert (place["byte_start"], place["char_start"], place["char_count"]) == (
+                    at,
+                    segment.start,
+                    len(piece),
+                )
+                at += place["byte_count"] + place["separator_count"]
+            assert row["text"] == document.text
+            assert at == len(document.text.encode())
 
     @given(st.binary(max_size=200))
     @settings(max_examples=100)

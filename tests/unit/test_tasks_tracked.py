@@ -58,7 +58,7 @@ def test_an_error_between_two_cuts_costs_no_cut(home: Home, batch: Batch, monkey
             raise WarehouseBusy("somebody else")
 
     monkeypatch.setattr(tracked, "ingest_batch", failing)
-    receipts = list(all_of(tracked.Cutting(home, batch, OPTIONS)))
+    receipts = list(all_of(tracked.Cutting(home, batch, OPTIONS, None)))
     assert tried == [[("a.jsonl", start), ("b.txt", 0)] for start in (0, 10, 20, 30)]
     assert [receipt.parts for receipt in receipts] == [receipt.parts for receipt in whole]
     assert [receipt.spans for receipt in receipts] == [receipt.spans for receipt in whole]
