@@ -15,6 +15,7 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
+from functools import partial
 from typing import Protocol
 
 from flows.settings import Settings
@@ -80,10 +81,10 @@ def opened(settings: Settings, *, create: bool = False) -> Iterator[Ledger]:
 
 
 @contextmanager
-def _exclusive(settings: Settings, progress: Progress) -> Iterator[Ledger]:
-    """The ledger under the run lock: nobody else ingests, so whatever still claims to run has died."""
+def exclusive(settings: Settings, progress: Progress, *, create: bool = True) -> Iterator[Ledger]:
+    """The ledger under the run lock: nobody else commits, so whatever still claims to run has died."""
     home = settings.layout
-    with lock(home.lock("run"), on_wait=progress.waiting), opened(settings, create=True) as book:
+    with lock(home.lock("run"), on_wait=progress.waiting), opened(settings, create=create) as book:
         ledger.mark_crashed(book)
         parts.sweep(home)
         yield book
@@ -223,9 +224,7 @@ class _Run:
     def publish(self) -> None:
         """Publish what is committed."""
         with self.timed("publish"):
-            published = self.stages.publish(
-                self.home, self.book, on_commit=lambda done, of: self.progress.step("publish", done, of)
-            )
+            published = self.stages.publish(self.home, self.book, on_commit=partial(self.progress.step, "publish"))
         self.last_publish = (time.monotonic(), published.seconds)
         if published.path is not None:
             self.outcome.published = str(published.path)
@@ -333,7 +332,7 @@ def ingest(
     progress = progress or Progress()
     if settings.cache is not None:
         language.configure(settings.cache)
-    with _exclusive(settings, progress) as book:
+    with exclusive(settings, progress) as book:
         roots = _roots(settings, book, paths, source)
         run = _Run(settings, stages, book, progress, "ingest")
         with run.recorded():
@@ -363,7 +362,7 @@ def replay(
     progress = progress or Progress()
     if settings.cache is not None:
         language.configure(settings.cache)
-    with _exclusive(settings, progress) as book:
+    with exclusive(settings, progress) as book:
         run = _Run(settings, stages, book, progress, "replay")
         with run.recorded():
             stale = ledger.stale_contents(

@@ -15,5 +15,6 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "verify": ("flows.cli.verify:verify", "Prove that nothing is missing and nothing is double."),
     "rebuild": ("flows.cli.publish:rebuild", "Build the warehouse anew from parts and ledger, and publish it."),
     "publish": ("flows.cli.publish:publish", "Publish what is committed and not yet in a snapshot."),
+    "compact": ("flows.cli.compact:compact", "Merge small parts, and remove files that no commit needs."),
     "settings": ("flows.cli.settings:settings", "Every setting, its value, and where that came from."),
 }

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from rich import progress as bars
 from rich.console import Console
@@ -134,7 +134,13 @@ def show_outcome(outcome: Outcome, form: str) -> None:
 class Bar(Progress):
     """A progress bar on standard error; nothing where that is no terminal."""
 
-    WORDS = {"discover": "looking", "hash": "hashing", "files": "ingesting", "publish": "publishing"}  # noqa: RUF012
+    WORDS: ClassVar = {
+        "discover": "looking",
+        "hash": "hashing",
+        "files": "ingesting",
+        "publish": "publishing",
+        "compact": "compacting",
+    }
 
     def __init__(self) -> None:
         self.console = console(stderr=True)
