@@ -114,12 +114,14 @@ def plan(candidates: Sequence[Candidate], options: CompactOptions) -> list[list[
 
 
 def candidates(home: Home, book: Ledger) -> list[Candidate]:
-    """Every holder with what it weighs; reads the footers of the parts."""
+    """Every holder with what it weighs; reads the footers of those parts that hold a row that counts."""
     return [
         Candidate(
             holder,
             sum(part.size_bytes for part in holder.parts),
-            sum(parts.raw_bytes(home, part) + ROW_BYTES * part.row_count for part in holder.parts),
+            sum(parts.raw_bytes(home, part) + ROW_BYTES * part.row_count for part in holder.parts)
+            if holder.live_count
+            else 0,
         )
         for holder in ledger.holders(book)
     ]
