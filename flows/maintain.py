@@ -114,6 +114,8 @@ def _merge(settings: Settings, book: Ledger, progress: Progress) -> tuple[int, i
 def compact(settings: Settings, *, progress: Progress | None = None) -> Compacted:
     """Merge what is worth it, publish, and remove what has waited long enough; waits while a run holds the home."""
     progress, started = progress or Progress(), time.monotonic()
+    # A home that was never used is told of, not begun by taking its lock.
+    ledger.open_ledger(settings.layout, settings.ledger_url).close()
     with run.exclusive(settings, progress, create=False) as book:
         before = _weigh(book)
         replaced, made = _merge(settings, book, progress)

@@ -147,7 +147,7 @@ def test_a_home_that_was_never_used_is_not_made(mill: Any, words: list[str]) -> 
     answer = mill.cli("compact", *words)
     assert answer.code == 1
     assert "newsmill ingest" in answer.err
-    assert not (mill.home / "ledger.sqlite").exists()
+    assert not mill.home.exists()
 
 
 def test_damage_stops_it_and_is_recorded(mill: Any) -> None:
