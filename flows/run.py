@@ -29,7 +29,7 @@ from tasks.pool import Pool, PoolOptions
 from tasks.readers import ReadOptions
 from tasks.replay import again
 from tasks.text import language
-from warehouse import ledger, parts, presence, snapshots
+from warehouse import clean, ledger, presence, snapshots
 from warehouse.durable import lock
 from warehouse.errors import ConfigError, NewsmillError, PermanentError
 from warehouse.layout import Home
@@ -86,7 +86,7 @@ def exclusive(settings: Settings, progress: Progress, *, create: bool = True) ->
     home = settings.layout
     with lock(home.lock("run"), on_wait=progress.waiting), opened(settings, create=create) as book:
         ledger.mark_crashed(book)
-        parts.sweep(home)
+        clean.sweep(home)
         yield book
 
 

@@ -1,11 +1,10 @@
 """The cleaner: remove files from the lake that no commit needs.
 
-Belongs here: what may go, and its removal.  Does not belong here: merging (``compact``), what a killed run left of
-its own temporary files (``parts.sweep``).
+Belongs here: what may go, and its removal.  Does not belong here: merging (``compact``).
 
-This is the code that could lose what everything else keeps, so it removes only what all of these allow: the name is
-one that newsmill gives; the ledger does not name the file, or has replaced it everywhere; that is longer ago than the
-grace time; every part that counts is there; and the part that took the rows over is on disk as it was written.
+It could lose what everything else keeps, so ``clean`` removes a file only where all of these allow it: the name is one
+that newsmill gives; the ledger does not name it, or has replaced it everywhere; that is longer ago than the grace
+time; every part that counts is there; and the part that took the rows over is on disk as it was written.
 """
 
 import os
@@ -111,3 +110,11 @@ def clean(home: Home, book: Ledger, before: int) -> Verdict:
         for file in verdict.removable:
             home.part(file.kind, file.name).unlink(missing_ok=True)
     return verdict
+
+
+def sweep(home: Home) -> int:
+    """Remove temporary files that a killed run left; only whoever holds the run lock may call it."""
+    leftovers = list(home.lake.glob(f"*/{TEMPORARY}*"))
+    for path in leftovers:
+        path.unlink(missing_ok=True)
+    return len(leftovers)

@@ -17,12 +17,13 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from warehouse import ddl, ledger, parts, snapshots
+from warehouse import ddl, ledger, snapshots
 from warehouse.durable import copy_file, lock, temporary_file
 from warehouse.errors import DamagedError
+from warehouse.held import HeldRows
 from warehouse.layout import Home
 from warehouse.projection import LIVE, content_table, document_tables, reject_table, sighting_rejects, sighting_table
-from warehouse.records import Commit, PartReceipt
+from warehouse.records import Commit
 from warehouse.schema import TABLES, quoted
 
 ROW_GROUP_ROWS = 16_384
@@ -107,28 +108,7 @@ def _refresh_files(database: duckdb.DuckDBPyConnection, contents: list[dict[str,
     database.unregister("contents")
 
 
-class _Rows:
-    """The parts of commits as tables; a part that holds the rows of many commits is read once for those in a row."""
-
-    def __init__(self, home: Home) -> None:
-        self.home = home
-        self.parts: tuple[PartReceipt, ...] = ()
-        self.held: dict[str, parts.ByBatch] = {}
-
-    def of(self, commit: Commit) -> dict[str, pa.Table]:
-        """By kind of part, the rows of the commit's batch."""
-        if not commit.is_moved:
-            return {part.kind: parts.read(self.home, part) for part in commit.parts}
-        if commit.parts != self.parts:
-            # Let go of the last before reading the next: each may be as large as memory is meant to hold.
-            self.parts, self.held = (), {}
-            self.held = {part.kind: parts.ByBatch(parts.read(self.home, part)) for part in commit.parts}
-            self.parts = commit.parts
-        assert commit.batch_id is not None
-        return {kind: held.rows(commit.batch_id) for kind, held in self.held.items()}
-
-
-def _apply(database: duckdb.DuckDBPyConnection, held: _Rows, book: ledger.Ledger, commit: Commit) -> None:
+def _apply(database: duckdb.DuckDBPyConnection, held: HeldRows, book: ledger.Ledger, commit: Commit) -> None:
     rows = ledger.load_rows(book, commit.commit_no)
     database.execute("BEGIN")
     if rows.retired:
@@ -215,7 +195,7 @@ def build(
                 database.execute(statement)
             database.execute("INSERT INTO about VALUES (?, '', 0, '')", [ddl.fingerprint(tables)])
         known = snapshots.about_open(database, target)
-        pending, held = ledger.commits_above(book, known.commit_no), _Rows(home)
+        pending, held = ledger.commits_above(book, known.commit_no), HeldRows(home)
         for done, commit in enumerate(pending, start=1):
             _apply(database, held, book, commit)
             if on_commit is not None:

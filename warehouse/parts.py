@@ -7,7 +7,6 @@ A part is a pure function of its rows and of pyarrow's version: nothing here kno
 """
 
 import hashlib
-import itertools
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from warehouse.durable import TEMPORARY, rename_durably, temporary_file
+from warehouse.durable import rename_durably, temporary_file
 from warehouse.errors import DamagedError
 from warehouse.layout import Home
 from warehouse.records import Document, FileResult, PartReceipt, Span, short_hash
@@ -298,29 +297,3 @@ def read(home: Home, part: PartReceipt) -> pa.Table:
     if hashlib.sha256(data).hexdigest() != part.sha256:
         raise _damaged(home, part)
     return pq.read_table(pa.BufferReader(data), partitioning=None)
-
-
-class ByBatch:
-    """The rows of a part by batch, found once: a part that took over others' rows may hold thousands of batches."""
-
-    def __init__(self, table: pa.Table) -> None:
-        self.table = table
-        encoded = table["batch_id"].combine_chunks().dictionary_encode()
-        numbers = np.asarray(encoded.indices)
-        # Stable: the rows of a batch keep their order.
-        self.order = np.argsort(numbers, kind="stable")
-        bounds = np.searchsorted(numbers[self.order], np.arange(len(encoded.dictionary) + 1)).tolist()
-        self.places = dict(zip(encoded.dictionary.to_pylist(), itertools.pairwise(bounds), strict=True))
-
-    def rows(self, batch: str) -> pa.Table:
-        """The rows of one batch; none where all of them were left out."""
-        first, last = self.places.get(batch, (0, 0))
-        return self.table.take(pa.array(self.order[first:last]))
-
-
-def sweep(home: Home) -> int:
-    """Remove temporary files that a killed run left; only whoever holds the run lock may call it."""
-    leftovers = list(home.lake.glob(f"*/{TEMPORARY}*"))
-    for path in leftovers:
-        path.unlink(missing_ok=True)
-    return len(leftovers)

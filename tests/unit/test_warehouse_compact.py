@@ -227,12 +227,20 @@ class TestChain:
         ]  # fmt: skip
 
     @pytest.mark.parametrize(
-        ("part", "value", "named"),
-        [(1, None, 3), (1, 5, 3), (1, 5, 5), (6, 5, 5), (6, 4, 4), (6, 3, 3), (6, 99, 99), (3, None, 5), (4, 3, 3)],
+        ("kind", "part", "value", "named"),
+        [
+            ("documents", 1, None, 3),
+            ("files", 1, 5, 3),
+            ("documents", 1, 5, 5),
+            ("files", 6, 5, 5),
+            ("documents", 6, 4, 4),
+            ("files", 6, 99, 99),
+            ("documents", 3, None, 5),
+            ("files", 4, 3, 3),
+        ],
     )
-    @pytest.mark.parametrize("kind", ["documents", "files"])
     def test_what_a_compaction_replaced_cannot_be_changed(
-        self, twice: Shed, part: int, value: int | None, named: int, kind: str
+        self, twice: Shed, kind: str, part: int, value: int | None, named: int
     ) -> None:
         here = (PARTS.c.commit_no == part, PARTS.c.kind == kind)
         twice.execute(PARTS.update().where(*here).values(replaced_by=value))
