@@ -15,6 +15,7 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
+from functools import partial
 from typing import Protocol
 
 from flows.settings import Settings
@@ -27,7 +28,7 @@ from tasks.ingest_batch import BatchOptions
 from tasks.pool import Pool
 from tasks.replay import again
 from tasks.text import language
-from warehouse import ledger, parts, presence, snapshots
+from warehouse import clean, ledger, presence, snapshots
 from warehouse.durable import lock
 from warehouse.errors import ConfigError, NewsmillError, PermanentError
 from warehouse.layout import Home
@@ -79,12 +80,12 @@ def opened(settings: Settings, *, create: bool = False) -> Iterator[Ledger]:
 
 
 @contextmanager
-def _exclusive(settings: Settings, progress: Progress) -> Iterator[Ledger]:
-    """The ledger under the run lock: nobody else ingests, so whatever still claims to run has died."""
+def exclusive(settings: Settings, progress: Progress, *, create: bool = True) -> Iterator[Ledger]:
+    """The ledger under the run lock: nobody else commits, so whatever still claims to run has died."""
     home = settings.layout
-    with lock(home.lock("run"), on_wait=progress.waiting), opened(settings, create=True) as book:
+    with lock(home.lock("run"), on_wait=progress.waiting), opened(settings, create=create) as book:
         ledger.mark_crashed(book)
-        parts.sweep(home)
+        clean.sweep(home)
         yield book
 
 
@@ -219,9 +220,7 @@ class _Run:
     def publish(self) -> None:
         """Publish what is committed."""
         with self.timed("publish"):
-            published = self.stages.publish(
-                self.home, self.book, on_commit=lambda done, of: self.progress.step("publish", done, of)
-            )
+            published = self.stages.publish(self.home, self.book, on_commit=partial(self.progress.step, "publish"))
         self.last_publish = (time.monotonic(), published.seconds)
         if published.path is not None:
             self.outcome.published = str(published.path)
@@ -333,7 +332,7 @@ def ingest(
     progress = progress or Progress()
     if settings.cache is not None:
         language.configure(settings.cache)
-    with _exclusive(settings, progress) as book:
+    with exclusive(settings, progress) as book:
         roots = _roots(settings, book, paths, source)
         run = _Run(settings, stages, book, progress, "ingest")
         with run.recorded():
@@ -363,7 +362,7 @@ def replay(
     progress = progress or Progress()
     if settings.cache is not None:
         language.configure(settings.cache)
-    with _exclusive(settings, progress) as book:
+    with exclusive(settings, progress) as book:
         run = _Run(settings, stages, book, progress, "replay")
         with run.recorded():
             stale = ledger.stale_contents(

@@ -75,6 +75,10 @@ class Settings(BaseModel):
     batch_seconds: float = Field(300.0, gt=0, description="a batch that takes longer is taken apart")
     worker_memory_bytes: int = Field(2_000_000_000, ge=0, description="private memory of one worker; 0 for no limit")
     publish_seconds: float = Field(30.0, ge=0, description="least time between publishes inside one run")
+    compact_level: int = Field(19, ge=1, le=22, description="level of zstd at which `newsmill compact` writes")
+    compact_grace_seconds: float = Field(
+        3600.0, ge=0, description="age at which `newsmill compact` removes files that no commit needs"
+    )
     encoding: str | None = Field(None, description="encoding hint for every file; wins over detection")
     cache: Path | None = Field(None, description="folder for compiled tables; default the user's cache folder")
 

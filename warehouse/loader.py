@@ -17,9 +17,10 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from warehouse import ddl, ledger, parts, snapshots
+from warehouse import ddl, ledger, snapshots
 from warehouse.durable import copy_file, lock, temporary_file
 from warehouse.errors import DamagedError, TransientError
+from warehouse.held import HeldRows
 from warehouse.layout import Home
 from warehouse.projection import LIVE, content_table, document_tables, reject_table, sighting_rejects, sighting_table
 from warehouse.records import Commit
@@ -110,7 +111,7 @@ def _refresh_files(database: duckdb.DuckDBPyConnection, contents: list[dict[str,
     database.unregister("contents")
 
 
-def _apply(database: duckdb.DuckDBPyConnection, home: Home, book: ledger.Ledger, commit: Commit) -> None:
+def _apply(database: duckdb.DuckDBPyConnection, held: HeldRows, book: ledger.Ledger, commit: Commit) -> None:
     rows = ledger.load_rows(book, commit.commit_no)
     database.execute("BEGIN")
     if rows.retired:
@@ -118,7 +119,7 @@ def _apply(database: duckdb.DuckDBPyConnection, home: Home, book: ledger.Ledger,
     live = {(span.file_id, span.first_ordinal): span.last_ordinal for span in rows.spans if span.retired_by is None}
     if live:
         counting: LIVE = live if len(live) < len(rows.spans) else None
-        part = {part.kind: parts.read(home, part) for part in commit.parts}
+        part = held.of(commit)
         for table, incoming in document_tables(part["documents"], part["files"], counting).items():
             _insert(database, table, incoming)
         _insert(database, "rejects", reject_table(commit, part["files"], counting))
@@ -199,9 +200,9 @@ def build(
             database.execute("INSERT INTO about VALUES (?, '', 0, '')", [ddl.fingerprint(tables)])
             database.execute("COMMIT")
         known = snapshots.about_open(database, target)
-        pending = ledger.commits_above(book, known.commit_no)
+        pending, held = ledger.commits_above(book, known.commit_no), HeldRows(home)
         for done, commit in enumerate(pending, start=1):
-            _apply(database, home, book, commit)
+            _apply(database, held, book, commit)
             if on_commit is not None:
                 on_commit(done, len(pending))
         last_no, last_hash = (

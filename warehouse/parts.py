@@ -9,6 +9,8 @@ A part is a pure function of its rows and of pyarrow's version: nothing here kno
 import hashlib
 import json
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from warehouse.durable import TEMPORARY, rename_durably, temporary_file
+from warehouse.durable import rename_durably, temporary_file
 from warehouse.errors import DamagedError
 from warehouse.layout import Home
 from warehouse.records import Document, FileResult, PartReceipt, Span, short_hash
@@ -186,13 +188,29 @@ def _file_row(result: FileResult, span: Span, version: str, batch: str) -> dict[
     }
 
 
-def tables(results: Sequence[FileResult], version: str, batch: str) -> dict[str, pa.Table]:
-    """The rows of both parts of a batch as Arrow tables of ``schema.PARTS``.
+def document_order(
+    languages: Iterable[str], dates: Iterable[date | None], keys: Iterable[tuple[str, int]]
+) -> list[int]:
+    """Which documents stand where in a part: by language, date and id, so that a reader of one month skips the rest.
 
-    Documents stand by language, date and id, so that a reader of one language or month skips the rest.
+    >>> document_order(["fr", "de", "de"], [None, date(2019, 4, 1), None], [("a", 0), ("a", 1), ("a", 2)])
+    [2, 1, 0]
     """
+    ranks = [
+        (language, str(day or ""), document_id(*key)) for language, day, key in zip(languages, dates, keys, strict=True)
+    ]
+    return sorted(range(len(ranks)), key=ranks.__getitem__)
+
+
+def tables(results: Sequence[FileResult], version: str, batch: str) -> dict[str, pa.Table]:
+    """The rows of both parts of a batch as Arrow tables of ``schema.PARTS``."""
     rows = [(result.file.file_id, document) for result in results for document in result.documents]
-    rows.sort(key=lambda row: (row[1].language, str(row[1].published_on or ""), document_id(row[0], row[1].ordinal)))
+    order = document_order(
+        (document.language for _, document in rows),
+        (document.published_on for _, document in rows),
+        ((file_id, document.ordinal) for file_id, document in rows),
+    )
+    rows = [rows[place] for place in order]
     files = [_file_row(result, span, version, batch) for result, span in zip(results, spans_of(results), strict=True)]
     return {
         "documents": _documents_table(rows, version, batch),
@@ -205,7 +223,18 @@ def _hash_file(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def write(home: Home, kind: str, table: pa.Table, batch: str) -> PartReceipt:
+@dataclass(frozen=True, slots=True)
+class PartOptions:
+    """How tightly a part is written: the level of zstd, and how long a page is, which is compressed by itself."""
+
+    level: int = COMPRESSION_LEVEL
+    page_bytes: int = 1 << 20
+
+
+HOT = PartOptions()
+
+
+def write(home: Home, kind: str, table: pa.Table, batch: str, options: PartOptions = HOT) -> PartReceipt:
     """Write one part durably under a name made of its batch and its bytes; the same rows give the same file."""
     folder = home.part(kind, "")
     with temporary_file(folder) as temporary:
@@ -213,7 +242,8 @@ def write(home: Home, kind: str, table: pa.Table, batch: str) -> PartReceipt:
             table,
             temporary,
             compression="zstd",
-            compression_level=COMPRESSION_LEVEL,
+            compression_level=options.level,
+            data_page_size=options.page_bytes,
             use_dictionary=DICTIONARIES[kind],
             write_page_checksum=True,
             write_statistics=[name for name in table.schema.names if name not in ("text", "source_metadata")],
@@ -238,6 +268,23 @@ def problem(home: Home, part: PartReceipt) -> str | None:
     return None
 
 
+def raw_bytes(home: Home, part: PartReceipt) -> int:
+    """How long the columns of a part are before compression, by its footer; raises ``DamagedError``."""
+    path = home.part(part.kind, part.name)
+    try:
+        footer = pq.read_metadata(path)
+    except (OSError, pa.ArrowInvalid) as error:
+        raise _damaged(home, part) from error
+    return sum(footer.row_group(number).total_byte_size for number in range(footer.num_row_groups))
+
+
+def _damaged(home: Home, part: PartReceipt) -> DamagedError:
+    return DamagedError(
+        f"part {home.part(part.kind, part.name)} {problem(home, part) or 'cannot be read'}; "
+        "restore it from a backup, or move the home away and ingest again"
+    )
+
+
 def read(home: Home, part: PartReceipt) -> pa.Table:
     """The rows of a part, checked against the ledger's sha256 on the very bytes that are parsed.
 
@@ -249,15 +296,5 @@ def read(home: Home, part: PartReceipt) -> pa.Table:
     except FileNotFoundError:
         data = b""
     if hashlib.sha256(data).hexdigest() != part.sha256:
-        raise DamagedError(
-            f"part {path} {problem(home, part)}; restore it from a backup, or move the home away and ingest again"
-        )
+        raise _damaged(home, part)
     return pq.read_table(pa.BufferReader(data), partitioning=None)
-
-
-def sweep(home: Home) -> int:
-    """Remove temporary files that a killed run left; only whoever holds the run lock may call it."""
-    leftovers = list(home.lake.glob(f"*/{TEMPORARY}*"))
-    for path in leftovers:
-        path.unlink(missing_ok=True)
-    return len(leftovers)

@@ -38,6 +38,21 @@ def _is_live(live: dict[tuple[str, int], int], file_ids: pa.ChunkedArray, ordina
     )
 
 
+def live_documents(documents: pa.Table, live: LIVE) -> pa.Table:
+    """The rows of a documents part whose spans count."""
+    if live is None:
+        return documents
+    return documents.filter(_is_live(live, documents["file_id"], documents["ordinal"]))
+
+
+def live_files(files: pa.Table, live: LIVE) -> pa.Table:
+    """The rows of a files part whose spans count."""
+    if live is None:
+        return files
+    keys = zip(files["file_id"].to_pylist(), files["first_ordinal"].to_pylist(), strict=True)
+    return files.filter(pa.array([key in live for key in keys], pa.bool_()))
+
+
 def _starts(lengths: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     """Where each of consecutive pieces begins, with the end of the last behind: n lengths, n + 1 positions."""
     return np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
@@ -80,8 +95,7 @@ def document_tables(documents: pa.Table, files: pa.Table, live: LIVE) -> dict[st
 
     Raises ``DamagedError`` where the spans of a part do not add up to its texts.
     """
-    if live is not None:
-        documents = documents.filter(_is_live(live, documents["file_id"], documents["ordinal"]))
+    documents = live_documents(documents, live)
     documents = documents.combine_chunks()
     if documents.num_rows == 0:
         return {}
@@ -169,11 +183,7 @@ def _typed(table: str, columns: dict[str, pa.Array]) -> pa.Table:
 
 def reject_table(commit: Commit, files: pa.Table, live: LIVE) -> pa.Table:
     """The rows of ``rejects`` that reading the files of one batch gave."""
-    kept = files
-    if live is not None:
-        keys = zip(files["file_id"].to_pylist(), files["first_ordinal"].to_pylist(), strict=True)
-        kept = files.filter(pa.array([key in live for key in keys], pa.bool_()))
-    kept = kept.filter(pc.field("reject_count") > 0)
+    kept = live_files(files, live).filter(pc.field("reject_count") > 0)
     rows = [
         {
             **reject,

@@ -235,7 +235,10 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Commit:
-    """One ledger transaction, as a reader of the ledger sees it."""
+    """One ledger transaction, as a reader of the ledger sees it.
+
+    ``parts`` hold its rows now; where a compaction made them, ``is_moved``, they hold those of other commits, too.
+    """
 
     commit_no: int
     commit_hash: str
@@ -244,3 +247,4 @@ class Commit:
     run_id: str
     committed_at: int
     parts: tuple[PartReceipt, ...]
+    is_moved: bool = False

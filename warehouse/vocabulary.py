@@ -150,7 +150,8 @@ class RunStatus(StrEnum):
 
 
 class CommitKind(StrEnum):
-    """What a ledger commit records: the parts of a batch, or files that needed none."""
+    """What a ledger commit records: a batch's parts, files that needed none, or parts that take others' rows over."""
 
     BATCH = "batch"
     SIGHTINGS = "sightings"
+    COMPACTION = "compaction"

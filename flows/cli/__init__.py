@@ -24,5 +24,6 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "flows.cli.export:export",
         "Write documents to a file for other tools: Parquet, JSON Lines, or a DuckDB file of their own.",
     ),
+    "compact": ("flows.cli.compact:compact", "Merge small parts, and remove files that no commit needs."),
     "settings": ("flows.cli.settings:settings", "Every setting, its value, and where that came from."),
 }

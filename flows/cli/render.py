@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from decimal import Decimal
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from rich import progress as bars
 from rich.console import Console
@@ -152,9 +152,14 @@ def show_outcome(outcome: Outcome, form: str) -> None:
 class Bar(Progress):
     """A progress bar on standard error; nothing where that is no terminal."""
 
-    WORDS = {  # noqa: RUF012
-        "discover": "looking", "files": "ingesting", "records": "records", "publish": "publishing", "index": "indexing",
-    }  # fmt: skip
+    WORDS: ClassVar = {
+        "discover": "looking",
+        "files": "ingesting",
+        "records": "records",
+        "publish": "publishing",
+        "index": "indexing",
+        "compact": "compacting",
+    }
 
     def __init__(self) -> None:
         self.console = console(stderr=True)

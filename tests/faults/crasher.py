@@ -4,8 +4,9 @@ Started by the tests with crashpoint.c preloaded, or without where there is no c
 project's own Python code are counted instead.  Orders come in as JSON lines, answers go out as JSON lines.
 
     {"do": "ingest", "home": …, "raw": …, "at": n, "action": …, "mutant": …, "trace": …}   a child, killed at call n;
-        with "replay" it replays everything as another pipeline version would
-    {"do": "recover", "home": …, "raw": …, "acks": …}   what stands there, one clean ingest, verify --deep, the rows
+        with "work" replay it replays everything as another pipeline version would, with compact it compacts
+    {"do": "recover", "home": …, "raw": …, "acks": …}   what stands there, one clean ingest, verify --deep, the rows;
+        with "work" compact also a clean compaction before the proof
 """
 
 import ctypes
@@ -23,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 # All work in the one process whose calls are counted.
+NO_GRACE = ("--set", "compact_grace_seconds=0")
 SETTINGS = ("--set", "batch_files=20", "--set", "publish_seconds=12", "--set", "workers=0")
 
 
@@ -73,23 +75,26 @@ def steady(acks: str | None) -> None:
 
     # Both, since a publish that took long is followed by a longer pause.
     run.time, loader.time = Ticks(), Ticks()
-    connect, append = duckdb.connect, ledger.append
+    connect = duckdb.connect
 
     def single(*arguments: Any, **options: Any) -> Any:
         connection = connect(*arguments, **options)
         connection.execute("SET threads = 1")
         return connection
 
-    def reported(*arguments: Any, **options: Any) -> Any:
-        number = append(*arguments, **options)
-        if number is not None and acks is not None:
-            fd = os.open(acks, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-            os.write(fd, f"{number}\n".encode())
-            os.close(fd)
-        return number
+    def reporting(commit: Callable[..., Any]) -> Callable[..., Any]:
+        def reported(*arguments: Any, **options: Any) -> Any:
+            number = commit(*arguments, **options)
+            if number is not None and acks is not None:
+                fd = os.open(acks, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+                os.write(fd, f"{number}\n".encode())
+                os.close(fd)
+            return number
+
+        return reported
 
     duckdb.connect = single
-    ledger.append = reported
+    ledger.append, ledger.compact = reporting(ledger.append), reporting(ledger.compact)
 
 
 def commit_before_parts() -> None:
@@ -133,7 +138,27 @@ def publish_in_place() -> None:
     snapshots.publish_file = name_it
 
 
-MUTANTS: dict[str, Callable[[], None]] = {"commit before parts": commit_before_parts, "in place": publish_in_place}
+def remove_before_commit() -> None:
+    """Mutant: what a compaction replaces is removed as soon as its rows are in the merged parts."""
+    from warehouse import compact
+
+    merged = compact._merged
+
+    def early(home: Any, book: Any, group: Any) -> Any:
+        tables = merged(home, book, group)
+        for one in group:
+            for part in one.holder.parts:
+                home.part(part.kind, part.name).unlink()
+        return tables
+
+    compact._merged = early
+
+
+MUTANTS: dict[str, Callable[[], None]] = {
+    "commit before parts": commit_before_parts,
+    "in place": publish_in_place,
+    "early": remove_before_commit,
+}
 
 
 class PythonCalls:
@@ -184,13 +209,17 @@ def arm(order: dict[str, Any]) -> None:
 
 
 def ingest(order: dict[str, Any]) -> int:
-    """The ingest or replay that may be killed."""
+    """The ingest, replay or compaction that may be killed."""
     from flows.cli.main import run
 
     steady(order.get("acks"))
     if order.get("mutant"):
         MUTANTS[order["mutant"]]()
-    if order.get("replay"):
+    if order.get("work") == "compact":
+        small_parts()
+        arm(order)
+        return run(["compact", "--home", order["home"], *NO_GRACE])
+    if order.get("work") == "replay":
         from tasks import version
 
         version.pipeline_version = lambda: "2-faked"
@@ -200,6 +229,14 @@ def ingest(order: dict[str, Any]) -> int:
     return run(["ingest", "--direct", order["raw"], "--home", order["home"], *SETTINGS])
 
 
+def small_parts() -> None:
+    """Let a compaction of few files be several, of which the last compacts what the others have."""
+    from flows import maintain
+    from warehouse.compact import CompactOptions
+
+    maintain._options = lambda _settings: CompactOptions(level=1, part_bytes=150_000)
+
+
 def left_behind(home: Path, acks: Path) -> list[str]:
     """What is wrong with what a kill left, before anybody has mended it."""
     import duckdb
@@ -207,7 +244,7 @@ def left_behind(home: Path, acks: Path) -> list[str]:
     problems = []
     with sqlite3.connect(home / "ledger.sqlite") as ledger:
         commits = [number for (number,) in ledger.execute("SELECT commit_no FROM commits ORDER BY commit_no")]
-        parts = ledger.execute("SELECT kind, name, sha256 FROM parts").fetchall()
+        parts = ledger.execute("SELECT kind, name, sha256 FROM parts WHERE replaced_by IS NULL").fetchall()
     ledger.close()
     acknowledged = [int(line) for line in acks.read_text().split()] if acks.exists() else []
     if lost := set(acknowledged) - set(commits):
@@ -255,6 +292,16 @@ def rows(home: Path) -> dict[str, Any]:
     return {name: [len(rows), hashlib.sha256(repr(rows).encode()).hexdigest()] for name, rows in found.items()}
 
 
+def not_needed(home: Path) -> list[str]:
+    """Files in the lake that no commit needs, after the cleaner was there."""
+    with sqlite3.connect(home / "ledger.sqlite") as ledger:
+        named = {f"{kind}/{name}" for kind, name in ledger.execute(
+            "SELECT kind, name FROM parts WHERE replaced_by IS NULL")}  # fmt: skip
+    ledger.close()
+    found = {path.relative_to(home / "lake").as_posix() for path in (home / "lake").glob("*/*")}
+    return [f"not needed and not removed: {name}" for name in sorted(found - named)]
+
+
 def recover(order: dict[str, Any]) -> dict[str, Any]:
     """What a kill left, one clean ingest, the proof, and what an analyst finds then."""
     from flows.cli.main import run
@@ -264,6 +311,10 @@ def recover(order: dict[str, Any]) -> dict[str, Any]:
     where = ["--home", str(home)]
     if code := run(["ingest", "--direct", order["raw"], *where, "--set", "batch_files=20"]):
         problems.append(f"the clean ingest ended with {code}")
+    if order.get("work") == "compact":
+        if code := run(["compact", *where, *NO_GRACE]):
+            problems.append(f"the clean compaction ended with {code}")
+        problems.extend(not_needed(home))
     if code := run(["verify", "--deep", *where]):
         problems.append(f"verify ended with {code}")
     problems.extend(

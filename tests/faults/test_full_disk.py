@@ -92,3 +92,22 @@ def test_a_full_disk(small_disk: Any, free: int) -> None:
     assert_failed_well(answer)
     ballast.unlink()
     assert_taken_with_room(mill, 120)
+
+
+@pytest.mark.parametrize("size", [30_000, 400_000], ids=["parts", "snapshot"])
+def test_a_compaction_that_finds_no_room(mill: Any, size: int) -> None:
+    """Nothing is removed for it, and with room it is done."""
+    mill.fill(120)
+    mill.ingest(batch_files=30)
+    before, parts = mill.hashes(), mill.parts()
+    arguments = ["compact", "--set", "compact_grace_seconds=0"]
+    assert_failed_well(mill.newsmill(*arguments, before_exec=limited(size)))
+    assert mill.hashes() == before, "readers see what was there"
+    assert parts.items() <= mill.parts().items()
+    assert mill.problems() in ([], [f"snapshot: {mill.newest().name} lacks commit 5; run `newsmill publish`"])
+    answer = mill.cli(*arguments)
+    assert answer.code == 0, answer.err
+    # Where the merged parts were committed and only the snapshot found no room, they are what stands.
+    assert len(list((mill.home / "lake").glob("*/*.parquet"))) == 2
+    assert mill.problems(deep=True) == []
+    assert list(mill.home.rglob(".tmp-*")) == []

@@ -79,24 +79,26 @@ class Crasher:
             shutil.copytree(copy_of, place, symlinks=True)
         return place
 
-    def traced(self, mutant: str | None = None, replay_of: Path | None = None) -> tuple[Path, list[Call]]:
-        """An ingest, or a replay of a home's copy, that nobody kills, and its calls."""
-        home = self.home(replay_of)
+    def traced(
+        self, mutant: str | None = None, *, copy_of: Path | None = None, work: str = "ingest"
+    ) -> tuple[Path, list[Call]]:
+        """An ingest, or a replay or compaction of a home's copy, that nobody kills, and its calls."""
+        home = self.home(copy_of)
         trace = home.with_name("trace")
-        answer = self.ingest(home, 0, mutant=mutant, trace=str(trace), replay=replay_of is not None)
+        answer = self.ingest(home, 0, mutant=mutant, trace=str(trace), work=work)
         assert answer == {"status": 0, "code": 0}, (answer, self.log(home))
         lines = (line.split("\t", 2) for line in trace.read_text().splitlines())
         return home, [Call(int(number), kind, path) for number, kind, path in lines]
 
     def ingest(self, home: Path, at: int, *, action: str = "before", **more: Any) -> dict[str, Any]:
-        """An ingest that is killed at a call."""
+        """An ingest, or other work, that is killed at a call."""
         words = {"home": str(home), "raw": str(self.raw), "at": at, "action": action, **more}
         return self.order(do="ingest", acks=str(home.with_name("acks")), log=str(home.with_name("log")), **words)
 
-    def recover(self, home: Path) -> dict[str, Any]:
-        """Look at what was left, ingest cleanly, verify, and read."""
+    def recover(self, home: Path, work: str = "ingest") -> dict[str, Any]:
+        """Look at what was left, ingest cleanly, verify, and read; after a compaction compact cleanly before."""
         acks, log = str(home.with_name("acks")), str(home.with_name("log"))
-        return self.order(do="recover", home=str(home), raw=str(self.raw), acks=acks, log=log)
+        return self.order(do="recover", home=str(home), raw=str(self.raw), acks=acks, log=log, work=work)
 
     def log(self, home: Path) -> str:
         """What the children of a home have printed."""
@@ -187,14 +189,14 @@ def spread(items: Sequence[Any], count: int) -> list[Any]:
 
 
 def kill_and_recover(
-    crasher: Crasher, call: Call, expected: dict[str, Any], action: str, replay_of: Path | None
+    crasher: Crasher, call: Call, expected: dict[str, Any], action: str, copy_of: Path | None, work: str
 ) -> tuple[list[str], str]:
     """One kill, then everything that must hold; what does not, and what the children said."""
-    home = crasher.home(replay_of)
-    answer = crasher.ingest(home, call.number, action=action, replay=replay_of is not None)
+    home = crasher.home(copy_of)
+    answer = crasher.ingest(home, call.number, action=action, work=work)
     if answer["status"] != -signal.SIGKILL:
         return [f"was not killed: {answer}"], crasher.log(home)
-    found = crasher.recover(home)
+    found = crasher.recover(home, work)
     problems = list(found.get("problems", [f"died: {found}"]))
     problems += [f"{name} differ" for name in expected if found.get("rows", {}).get(name) != expected[name]]
     log = crasher.log(home)
@@ -206,14 +208,15 @@ def campaign(
     crashers: Sequence[Crasher],
     moments: Sequence[tuple[Call, str]],
     expected: dict[str, Any],
-    replay_of: Path | None = None,
+    copy_of: Path | None = None,
+    work: str = "ingest",
 ) -> None:
     """Kill at each of the moments; every one must be survived."""
 
     def share(number: int) -> dict[str, list[str]]:
         failed = {}
         for call, action in moments[number :: len(crashers)]:
-            problems, log = kill_and_recover(crashers[number], call, expected, action, replay_of)
+            problems, log = kill_and_recover(crashers[number], call, expected, action, copy_of, work)
             if problems:
                 failed[f"{action} call {call.number}, {call.kind} of {call.path}"] = [*problems, log]
         return failed
@@ -283,11 +286,47 @@ def test_300_kills(crashers: list[Crasher], clean: Any) -> None:
 def test_30_kills_of_a_replay(crashers: list[Crasher], clean: Any) -> None:
     """Here rows are replaced: a kill may leave some contents old and some new, and every one exactly once."""
     home, _ = crashers[0].traced()
-    replayed, calls = crashers[0].traced(replay_of=home)
+    replayed, calls = crashers[0].traced(copy_of=home, work="replay")
     found = crashers[0].recover(replayed)
     assert (found["problems"], found["rows"]) == ([], clean[1])
     moments = [group[len(group) // 2] for group in spread(steps(between(calls)), KILLS)]
-    campaign(crashers, [(call, "before") for call in moments], clean[1], replay_of=home)
+    campaign(crashers, [(call, "before") for call in moments], clean[1], copy_of=home, work="replay")
+
+
+def whole_compaction(crasher: Crasher, expected: dict[str, Any]) -> tuple[Path, list[Call]]:
+    """A home that was ingested, and the calls of its compaction from the first byte of a part to the last removal."""
+    home, _ = crasher.traced()
+    compacted, calls = crasher.traced(copy_of=home, work="compact")
+    found = crasher.recover(compacted, "compact")
+    assert (found["problems"], found["rows"]) == ([], expected), crasher.log(compacted)
+    in_the_lake = [call for call in calls if call.path.startswith("/lake/")]
+    assert {"rename", "unlink"} <= {call.kind for call in in_the_lake}
+    assert len({call.path for call in in_the_lake if call.kind == "rename"}) >= 6, "several compactions"
+    return home, calls[in_the_lake[0].number - 1 : in_the_lake[-1].number]
+
+
+def test_kills_of_a_compaction_lose_nothing_and_double_nothing(crashers: list[Crasher], clean: Any) -> None:
+    home, calls = whole_compaction(crashers[0], clean[1])
+    moments = [group[len(group) // 2] for group in spread(steps(calls), 10)]
+    campaign(crashers, [(call, "before") for call in moments], clean[1], copy_of=home, work="compact")
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("action", ["before", "after", "torn"])
+def test_100_kills_of_a_compaction(crashers: list[Crasher], clean: Any, shim: Path, action: str) -> None:
+    home, calls = whole_compaction(crashers[0], clean[1])
+    moments = [group[len(group) // 3] for group in spread(steps(calls), 100)]
+    campaign(crashers, [(call, action) for call in moments], clean[1], copy_of=home, work="compact")
+
+
+def test_the_check_catches_what_is_removed_too_early(crasher: Crasher, shim: Path) -> None:
+    home, _ = crasher.traced()
+    _, calls = crasher.traced("early", copy_of=home, work="compact")
+    moment = next(c for c in calls if c.kind == "rename" and c.path.startswith("/lake/"))
+    killed = crasher.home(home)
+    assert crasher.ingest(killed, moment.number, mutant="early", work="compact")["status"] == -signal.SIGKILL
+    found = crasher.recover(killed, "compact")
+    assert any("committed and missing" in problem for problem in found["problems"]), found
 
 
 @pytest.mark.long

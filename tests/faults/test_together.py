@@ -51,6 +51,29 @@ def test_two_ingests_at_the_same_moment(mill: Any, started: Any, tmp_path: Path)
     assert mill.problems(deep=True) == []
 
 
+def test_an_ingest_and_a_compaction_at_the_same_moment(mill: Any, started: Any, tmp_path: Path) -> None:
+    """Whoever comes second waits; both do their work, and a publish that takes no run lock is not disturbed."""
+    mill.fill(40)
+    mill.ingest(batch_files=5)
+    mill.fill(40, first=40)
+    commands = [
+        ["ingest", "--direct", mill.raw, "--set", "batch_files=5"], ["compact", "--set", "compact_grace_seconds=0"],
+    ]  # fmt: skip
+    errors = [tmp_path / command[0] for command in commands]
+    with lock(mill.home / "locks" / "run.lock"):
+        both = [
+            started(mill.command(*command), stdout=subprocess.DEVNULL, stderr=path.open("wb"))
+            for command, path in zip(commands, errors, strict=True)
+        ]
+        wait_for(lambda: all("waiting" in path.read_text() for path in errors), "both to stand before the lock")
+    while any(process.poll() is None for process in both):
+        assert mill.cli("publish").code == 0
+    assert [process.returncode for process in both] == [0, 0], [path.read_text() for path in errors]
+    assert mill.one("SELECT count(DISTINCT file_id) FROM documents") == mill.one("SELECT count(*) FROM documents") == 80
+    assert mill.one("SELECT count(*) FROM loads WHERE kind = 'compaction'") >= 1
+    assert mill.problems(deep=True) == []
+
+
 def test_two_ingests_make_one_home(mill: Any, started: Any) -> None:
     """The home does not exist yet: whoever comes first makes it, and nobody stumbles."""
     mill.fill(5)

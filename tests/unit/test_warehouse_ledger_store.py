@@ -217,6 +217,36 @@ class TestTables:
         finally:
             book.close()
 
+    @pytest.mark.parametrize("where", ["sqlite", "postgresql"])
+    def test_a_ledger_of_the_first_version_keeps_its_rows_and_its_chain(
+        self, request: pytest.FixtureRequest, home: Home, make: Any, where: str
+    ) -> None:
+        url = request.getfixturevalue("new_database")() if where == "postgresql" else None
+        book = ledger.open_ledger(home, url, create=True)
+        for name in "ab":
+            receipt = make.paper_receipt([make.result(make.raw_file(name, name))])
+            ledger.append(book, "run-1", receipt=receipt)
+        commits = ledger.commits_above(book, 0)
+        with book.writing() as connection:
+            for statement in (
+                "DROP INDEX parts_replaced",
+                "ALTER TABLE parts DROP COLUMN replaced_by",
+                "UPDATE alembic_version SET version_num = '0001'",
+            ):
+                connection.exec_driver_sql(statement)
+        book.close()
+        book = ledger.open_ledger(home, url)
+        try:
+            with book.reading() as connection:
+                assert connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar() == HEAD
+                context = MigrationContext.configure(connection, opts={"compare_type": True})
+                assert compare_metadata(context, METADATA) == []
+            assert ledger.commits_above(book, 0) == commits
+            assert list(ledger.chain_problems(book)) == []
+            assert [holder.commit_no for holder in ledger.holders(book)] == [1, 2]
+        finally:
+            book.close()
+
     def test_the_comparison_would_see_a_difference(self, home: Home) -> None:
         book = ledger.open_ledger(home, create=True)
         with book.writing() as connection:

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from warehouse import parts
+from warehouse import clean, parts
 from warehouse.durable import TEMPORARY
 from warehouse.errors import DamagedError
 from warehouse.layout import Home
@@ -215,8 +215,8 @@ def test_a_sweep_removes_what_killed_runs_left_and_nothing_else(home: Home, resu
     kept = written(home, results)
     for kind in kept:
         (home.lake / kind / f"{TEMPORARY}left").write_bytes(b"half a part")
-    assert parts.sweep(home) == 2
-    assert parts.sweep(home) == 0
+    assert clean.sweep(home) == 2
+    assert clean.sweep(home) == 0
     assert all(parts.problem(home, part) is None for part in kept.values())
 
 

@@ -8,6 +8,7 @@ A commit is the acknowledgement: what it names exists for readers, anything else
 
 from warehouse.ledger.account import Conservation, batch_counts, conservation, row_counts, unfinished_contents
 from warehouse.ledger.commits import GONE, append
+from warehouse.ledger.compactions import Holder, Naming, compact, holders, live_spans, namings
 from warehouse.ledger.queries import (
     Known,
     LoadRows,
@@ -32,9 +33,11 @@ from warehouse.ledger.verification import chain_problems
 __all__ = [
     "GONE",
     "Conservation",
+    "Holder",
     "Known",
     "Ledger",
     "LoadRows",
+    "Naming",
     "Place",
     "RunRow",
     "append",
@@ -42,17 +45,21 @@ __all__ = [
     "chain_problems",
     "check_beside",
     "commits_above",
+    "compact",
     "conservation",
     "contents",
     "file_ids_like",
     "finish_run",
     "finished_contents",
+    "holders",
     "known_files",
     "known_roots",
     "last_commit",
+    "live_spans",
     "load_rows",
     "mark_crashed",
     "mark_pending",
+    "namings",
     "next_ordinals",
     "nothing_yet",
     "open_ledger",

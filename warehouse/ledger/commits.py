@@ -32,7 +32,8 @@ def chain_hash(previous: str, head: dict[str, Any], rows: dict[str, list[dict[st
     return hashlib.sha256(payload.encode()).hexdigest()
 
 
-def _part_rows(commit_no: int, parts: Iterable[PartReceipt]) -> list[dict[str, Any]]:
+def part_rows(commit_no: int, parts: Iterable[PartReceipt]) -> list[dict[str, Any]]:
+    """The rows of ``parts`` that a commit adds, as its hash covers them."""
     return [
         {
             "commit_no": commit_no,
@@ -205,7 +206,7 @@ def append(
         batch = receipt if receipt is not None and receipt.parts else None
         if batch is None and not rows:
             return None
-        parts = _part_rows(commit_no, batch.parts if batch else ())
+        parts = part_rows(commit_no, batch.parts if batch else ())
         spans = _span_rows(commit_no, batch.spans if batch else ())
         head = {
             "commit_no": commit_no,

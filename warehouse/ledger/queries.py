@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from warehouse.ledger.account import content_now
 from warehouse.ledger.commits import CHUNK, NO_HASH
+from warehouse.ledger.compactions import followed, receipt
 from warehouse.ledger.store import Ledger
 from warehouse.ledger.tables import COMMITS, PARTS, ROOTS, SIGHTINGS, SPANS, STAMPS
 from warehouse.records import Commit, PartReceipt, Stamp
@@ -181,14 +182,14 @@ def last_commit(ledger: Ledger) -> tuple[int, str]:
 
 
 def commits_above(ledger: Ledger, commit_no: int) -> list[Commit]:
-    """Every commit above a number, in order, with its parts."""
+    """Every commit above a number, in order, with the parts that hold its rows now."""
     parts: dict[int, list[PartReceipt]] = {}
+    replaced_by: dict[int, int | None] = {}
     with ledger.reading() as connection:
+        # Whatever replaced a part stands above it.
         for row in connection.execute(sa.select(PARTS).where(PARTS.c.commit_no > commit_no).order_by(PARTS.c.kind)):
-            parts.setdefault(row.commit_no, []).append(
-                PartReceipt(kind=row.kind, name=row.name, sha256=row.sha256, size_bytes=row.size_bytes,
-                            row_count=row.row_count)
-            )  # fmt: skip
+            parts.setdefault(row.commit_no, []).append(receipt(row))
+            replaced_by[row.commit_no] = row.replaced_by
         rows = connection.execute(
             sa.select(COMMITS).where(COMMITS.c.commit_no > commit_no).order_by(COMMITS.c.commit_no)
         ).all()
@@ -200,7 +201,8 @@ def commits_above(ledger: Ledger, commit_no: int) -> list[Commit]:
             batch_id=row.batch_id,
             run_id=row.run_id,
             committed_at=row.committed_at,
-            parts=tuple(parts.get(row.commit_no, ())),
+            parts=tuple(parts.get(followed(replaced_by, row.commit_no), ())),
+            is_moved=replaced_by.get(row.commit_no) is not None,
         )
         for row in rows
     ]

@@ -19,7 +19,7 @@ from warehouse.durable import fsync_path, lock, make_folder
 from warehouse.errors import ConfigError, LedgerError
 from warehouse.layout import Home
 
-HEAD = "0001"
+HEAD = "0002"
 _WRITES = "newsmill_writes"
 
 

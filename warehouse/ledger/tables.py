@@ -3,9 +3,9 @@
 Belongs here: columns, keys and indexes as SQLAlchemy sees them.  Does not belong here: how a home of an earlier
 version gets there (``migrations``); a test proves that both ways end at the same tables.
 
-Times are microseconds since 1970 UTC; stamps are nanoseconds.  ``commits``, ``parts``, ``sightings`` are only ever
-appended to, and ``spans`` but for ``retired_by``; ``commits.commit_hash`` chains all four.  ``stamps`` and ``runs``
-change in place.
+Times are microseconds since 1970 UTC; stamps are nanoseconds.  ``commits``, ``parts``, ``spans``, ``sightings`` are
+only ever appended to, but for ``spans.retired_by`` and ``parts.replaced_by``; ``commits.commit_hash`` chains all four.
+``stamps`` and ``runs`` change in place.
 """
 
 from sqlalchemy import BigInteger, Boolean, Column, Float, Index, Integer, MetaData, String, Table, Text
@@ -64,6 +64,7 @@ COMMITS = Table(
     Column("settings_fingerprint", String(32), nullable=False),
 )
 
+# ``replaced_by`` is the compaction whose parts hold the rows now: set once, and chained by that compaction's hash.
 PARTS = Table(
     "parts",
     METADATA,
@@ -73,6 +74,8 @@ PARTS = Table(
     Column("sha256", String(64), nullable=False),
     Column("size_bytes", BigInteger, nullable=False),
     Column("row_count", BigInteger, nullable=False),
+    Column("replaced_by", BigInteger),
+    Index("parts_replaced", "replaced_by"),
 )
 
 # One file's records in one batch: a big file has several, in order, the last with is_last.  For each (file_id,

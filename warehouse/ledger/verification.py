@@ -3,18 +3,24 @@
 Belongs here: checks that need only the ledger.  Does not belong here: parts and DuckDB (``warehouse.verify``).
 """
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
 import sqlalchemy as sa
 
 from warehouse.ledger.commits import NO_HASH, UNCHAINED, chain_hash
+from warehouse.ledger.compactions import replacements, takers
 from warehouse.ledger.store import Ledger
 from warehouse.ledger.tables import COMMITS, PARTS, SIGHTINGS, SPANS, STAMPS
+from warehouse.vocabulary import CommitKind
+
+# What changes in place stays out of the hash of the commit that it stands at.
+LATER = ("retired_by", "replaced_by")
 
 
 def _own_rows(connection: sa.Connection, table: sa.Table, commit_no: int, order: list[str]) -> list[dict[str, Any]]:
-    query = sa.select(*(c for c in table.columns if c.name != "retired_by"))
+    query = sa.select(*(c for c in table.columns if c.name not in LATER))
     query = query.where(table.c.commit_no == commit_no).order_by(*(table.c[name] for name in order))
     return list(map(dict, connection.execute(query).mappings()))
 
@@ -32,6 +38,9 @@ def chain_problems(ledger: Ledger) -> Iterator[str]:
                 "spans": _own_rows(connection, SPANS, commit["commit_no"], ["file_id", "first_ordinal"]),
                 "sightings": _own_rows(connection, SIGHTINGS, commit["commit_no"], ["sighting_no"]),
             }
+            replaces = replacements(connection, commit["commit_no"])
+            if replaces or commit["kind"] == CommitKind.COMPACTION:
+                rows["replaces"] = replaces
             if chain_hash(previous, head, rows) != commit["commit_hash"]:
                 yield f"ledger: commit {commit['commit_no']} was changed, or the one before it"
             previous, expected = commit["commit_hash"], commit["commit_no"] + 1
@@ -39,8 +48,43 @@ def chain_problems(ledger: Ledger) -> Iterator[str]:
             strays = sa.select(table.c.commit_no).where(table.c.commit_no.not_in(sa.select(COMMITS.c.commit_no)))
             for number in connection.scalars(strays.distinct().order_by(table.c.commit_no)):
                 yield f"ledger: commit {number} was removed, but its {table.name} are there"
+        yield from _compaction_problems(connection)
         yield from _span_problems(connection)
         yield from _stamp_problems(connection)
+
+
+def _compaction_problems(connection: sa.Connection) -> Iterator[str]:
+    """A compaction holds exactly those rows that were current when it was made."""
+    parts = connection.execute(sa.select(PARTS).order_by(PARTS.c.commit_no, PARTS.c.kind)).all()
+    numbers = set(connection.scalars(sa.select(COMMITS.c.commit_no)))
+    for part in parts:
+        if part.replaced_by is not None and part.replaced_by not in numbers:
+            yield f"ledger: commit {part.replaced_by} replaced the part {part.name}, but was removed"
+    query = sa.select(
+        SPANS.c.commit_no,
+        SPANS.c.retired_by,
+        sa.func.count().label("files"),
+        sa.func.sum(SPANS.c.document_count).label("documents"),
+    ).group_by(SPANS.c.commit_no, SPANS.c.retired_by)
+    spans: dict[int, list[sa.Row[Any]]] = {}
+    for row in connection.execute(query):
+        spans.setdefault(row.commit_no, []).append(row)
+    replaced_by = {part.commit_no: part.replaced_by for part in parts}
+    wanted: Counter[tuple[int, str]] = Counter()
+    for origin, rows in spans.items():
+        for holder in takers(replaced_by, origin):
+            for row in rows:
+                if row.retired_by is None or row.retired_by > holder:
+                    wanted[holder, "files"] += row.files
+                    wanted[holder, "documents"] += int(row.documents)
+    compactions = sa.select(COMMITS.c.commit_no).where(COMMITS.c.kind == CommitKind.COMPACTION)
+    made = set(connection.scalars(compactions))
+    for part in parts:
+        if part.commit_no in made and part.row_count != wanted[part.commit_no, part.kind]:
+            yield (
+                f"ledger: part {part.name} of compaction {part.commit_no} has {part.row_count} rows, but "
+                f"{wanted[part.commit_no, part.kind]} were current"
+            )
 
 
 def _span_problems(connection: sa.Connection) -> Iterator[str]:
