@@ -10,27 +10,27 @@ import pytest
 # Imported by every Python process that starts with this on its path: the template of the workers does.
 ODD = """
 import errno, os, signal, time
-import tasks.ingest_batch as target
+from tasks import record
 
-real = target.documents_of
+real = record.prepared
 
-def odd(contents, *arguments):
-    for file, data in contents:
-        if b"KILLS" in data:
-            os.kill(os.getpid(), signal.SIGKILL)
-        if b"HANGS" in data:
-            time.sleep(1000)
-        if b"STARVES" in data:
-            bytearray(20_000_000_000)
-        if b"RAISES" in data:
-            raise ValueError("what nobody foresaw")
-        if b"ENDS" in data:
-            os._exit(3)
-        if b"FULL" in data:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    return real(contents, *arguments)
+def odd(found):
+    text = getattr(found, "text", "")
+    if "KILLS" in text:
+        os.kill(os.getpid(), signal.SIGKILL)
+    if "HANGS" in text:
+        time.sleep(1000)
+    if "STARVES" in text:
+        bytearray(20_000_000_000)
+    if "RAISES" in text:
+        raise ValueError("what nobody foresaw")
+    if "ENDS" in text:
+        os._exit(3)
+    if "FULL" in text:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    return real(found)
 
-target.documents_of = odd
+record.prepared = odd
 """
 
 

@@ -20,11 +20,13 @@ from flows.summary import Progress
 from tasks import direct
 from tasks.direct import Failure
 from tasks.ingest_batch import BatchOptions
+from tasks.pool import Pool
 from warehouse.layout import Home
 from warehouse.records import Batch, Receipt
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "readers"
-SMALL = {"batch_bytes": 20_000}
+# In this process, where what happens can be interrupted.
+SMALL = {"batch_bytes": 20_000, "workers": 0}
 
 
 @pytest.fixture
@@ -47,9 +49,11 @@ class Interrupted(direct.__class__):
         self.after, self.error = after, error
         self.process = self._process
 
-    def _process(self, home: Home, batches: Iterable[Batch], options: BatchOptions) -> Iterator[Receipt | Failure]:
+    def _process(
+        self, home: Home, batches: Iterable[Batch], options: BatchOptions, pool: Pool | None
+    ) -> Iterator[Receipt | Failure]:
         left = self.after
-        for receipt in direct.process(home, batches, options):
+        for receipt in direct.process(home, batches, options, pool):
             if not left:
                 raise self.error
             left -= 1

@@ -263,6 +263,7 @@ JSON_COMMANDS: dict[str, list[str]] = {
     "replay": ["replay", "--reason", "any", "--direct"],
     "verify": ["verify", "--deep"],
     "publish": ["publish"],
+    "compact": ["compact"],
     "settings": ["settings"],
     "index": ["index"],
     "search": ["search", "winter"],
