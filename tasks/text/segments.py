@@ -19,6 +19,10 @@ _WORD_AFTER = re.compile(r"[^\W\d_]+")
 # The library's time grows with the square of a block's length where quotes stay open: it gets
 # no more than this at once.
 _WINDOW = 4_000
+# Languages that are cut by another's rules.  The library's own for these two take 0.8 ms for every full stop, 300 times
+# as long; by the Finnish, which knows ordinals as well, and our abbreviations 94 and 121 of 150 runs of five sentences
+# come out as five, by their own 80 and 114.
+_CUT_AS = {"ca": "fi", "da": "fi"}
 _PLAIN = re.compile(r"[\w ,'()\"„“”/–-]*")
 _CLOSING = frozenset('”“»’"」』')
 _BETWEEN = " \n"
@@ -102,7 +106,7 @@ def _sentences(block: str, language: str) -> list[str]:
 
 def _windowed(block: str, language: str) -> list[str]:
     try:
-        sentences: list[str] = sentencex.segment(language, block)
+        sentences: list[str] = sentencex.segment(_CUT_AS.get(language, language), block)
     except UnicodeEncodeError:
         # Half a surrogate pair: no repaired text has any.
         return [block]
