@@ -1,7 +1,7 @@
 """Making bytes durable and taking locks: the only place that renames.
 
-Belongs here: temp file, fsync, rename, fsync of the folder; locks between processes.  Does not belong here: what
-is written (``parts``, ``snapshots``) or named (``ledger``).
+Belongs here: temp file, fsync, rename, fsync of the folder; locks between processes; blocks that no signal breaks.
+Does not belong here: what is written (``parts``, ``snapshots``) or named (``ledger``).
 
 A file that was renamed here is whole and survives a power cut, as far as the disk keeps its word on fsync.
 """
@@ -10,13 +10,42 @@ import contextlib
 import fcntl
 import os
 import shutil
+import signal
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import FrameType
 
 from warehouse.errors import WarehouseBusy
 
 TEMPORARY = ".tmp-"
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+@contextlib.contextmanager
+def uninterrupted() -> Iterator[None]:
+    """A block that no signal breaks off: what came meanwhile is handled when the block has ended.
+
+    An exception out of a signal handler can leave a transaction open for good, and DuckDB loses it.  Handlers run in
+    the main thread only, and elsewhere this does nothing.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[tuple[int, FrameType | None]] = []
+    handlers = {number: signal.signal(number, lambda n, frame: came.append((n, frame))) for number in _SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        for first, frame in came[:1]:
+            then = handlers[signal.Signals(first)]
+            if callable(then):
+                then(first, frame)
+            elif then is signal.SIG_DFL:
+                os.kill(os.getpid(), first)
 
 
 def fsync_path(path: Path) -> None:

@@ -18,7 +18,7 @@ import duckdb
 import pyarrow as pa
 
 from warehouse import ddl, ledger, snapshots
-from warehouse.durable import copy_file, lock, temporary_file
+from warehouse.durable import copy_file, lock, temporary_file, uninterrupted
 from warehouse.errors import DamagedError, TransientError
 from warehouse.held import HeldRows
 from warehouse.layout import Home
@@ -165,6 +165,43 @@ def _write_runs(database: duckdb.DuckDBPyConnection, book: ledger.Ledger, commit
     _insert(database, "runs", pa.Table.from_pylist(rows, schema=TABLES["runs"]))
 
 
+def _opened(database: duckdb.DuckDBPyConnection, target: Path, tables: Sequence[str]) -> snapshots.About:
+    """Attach the file, with these tables made in it, and say what it holds."""
+    # Nobody opens the file before it is checkpointed, closed and renamed: a log of it would be written for nothing.
+    # Small row groups, because the last one is written anew by every checkpoint, and threads share work by them.
+    database.execute(
+        f"ATTACH {quoted(str(target))} AS warehouse"
+        f" (STORAGE_VERSION 'v1.5.0', RECOVERY_MODE no_wal_writes, ROW_GROUP_SIZE {ROW_GROUP_ROWS})"
+    )
+    database.execute("USE warehouse")
+    if tables:
+        database.execute("BEGIN")  # one for all: each alone would be flushed alone
+        for statement in tables:
+            database.execute(statement)
+        database.execute("INSERT INTO about VALUES (?, '', 0, '')", [ddl.fingerprint(list(tables))])
+        database.execute("COMMIT")
+    return snapshots.about_open(database, target)
+
+
+def _finish(
+    database: duckdb.DuckDBPyConnection,
+    book: ledger.Ledger,
+    last: tuple[int, str],
+    new_views: Sequence[str],
+    views: list[str],
+) -> None:
+    """What follows the last commit: runs, views where they are new, derived tables, what the file says of itself."""
+    database.execute("BEGIN")
+    _write_runs(database, book, last[0])
+    for statement in (*new_views, *ddl.derived_statements()):
+        database.execute(statement)
+    database.execute(
+        "UPDATE about SET commit_no = ?, commit_hash = ?, views_fingerprint = ?", [*last, ddl.fingerprint(views)]
+    )
+    database.execute("COMMIT")
+    database.execute("CHECKPOINT")
+
+
 def build(
     home: Home,
     book: ledger.Ledger,
@@ -186,41 +223,17 @@ def build(
     # What does not fit into memory goes beside the file, not into the folder that the command was given in.
     database = duckdb.connect(config={"memory_limit": MEMORY, "temp_directory": f"{target}.tmp"})
     try:
-        # Nobody opens the file before it is checkpointed, closed and renamed: a log of it would be written for nothing.
-        # Small row groups, because the last one is written anew by every checkpoint, and threads share work by them.
-        database.execute(
-            f"ATTACH {quoted(str(target))} AS warehouse"
-            f" (STORAGE_VERSION 'v1.5.0', RECOVERY_MODE no_wal_writes, ROW_GROUP_SIZE {ROW_GROUP_ROWS})"
-        )
-        database.execute("USE warehouse")
-        if base is None:
-            database.execute("BEGIN")  # one for all: each alone would be flushed alone
-            for statement in tables:
-                database.execute(statement)
-            database.execute("INSERT INTO about VALUES (?, '', 0, '')", [ddl.fingerprint(tables)])
-            database.execute("COMMIT")
-        known = snapshots.about_open(database, target)
+        with uninterrupted():
+            known = _opened(database, target, tables if base is None else ())
         pending, held = ledger.commits_above(book, known.commit_no), HeldRows(home)
         for done, commit in enumerate(pending, start=1):
-            _apply(database, held, book, commit)
+            with uninterrupted():
+                _apply(database, held, book, commit)
             if on_commit is not None:
                 on_commit(done, len(pending))
-        last_no, last_hash = (
-            (pending[-1].commit_no, pending[-1].commit_hash) if pending else (known.commit_no, known.commit_hash)
-        )
-        database.execute("BEGIN")
-        _write_runs(database, book, last_no)
-        if known.views_fingerprint != ddl.fingerprint(views):
-            for statement in views:
-                database.execute(statement)
-        for statement in ddl.derived_statements():
-            database.execute(statement)
-        database.execute(
-            "UPDATE about SET commit_no = ?, commit_hash = ?, views_fingerprint = ?",
-            [last_no, last_hash, ddl.fingerprint(views)],
-        )
-        database.execute("COMMIT")
-        database.execute("CHECKPOINT")
+        last = (pending[-1].commit_no, pending[-1].commit_hash) if pending else (known.commit_no, known.commit_hash)
+        with uninterrupted():
+            _finish(database, book, last, views if known.views_fingerprint != ddl.fingerprint(views) else (), views)
     except (duckdb.IOException, duckdb.FatalException) as error:
         raise TransientError(
             f"the snapshot could not be built ({str(error).splitlines()[0]}); what is committed is safe, "
@@ -273,9 +286,12 @@ def publish(
             found = snapshots.about(base)
             if found.tables_fingerprint != ddl.fingerprint(ddl.table_statements()):
                 base = None
-            elif _is_current(book, base, found):
-                snapshots.point(home)
-                return Published(None, 0, 0.0)
+            else:
+                with uninterrupted():
+                    is_current = _is_current(book, base, found)
+                if is_current:
+                    snapshots.point(home)
+                    return Published(None, 0, 0.0)
         with temporary_file(home.versions) as target:
             commits = build(home, book, target, base=base, on_commit=on_commit)
             path = snapshots.publish_file(home, target)

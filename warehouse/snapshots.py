@@ -16,7 +16,7 @@ from pathlib import Path
 import duckdb
 
 from warehouse.clock import now_us
-from warehouse.durable import TEMPORARY, link_durably, rename_durably
+from warehouse.durable import TEMPORARY, link_durably, rename_durably, uninterrupted
 from warehouse.errors import DamagedError
 from warehouse.layout import Home
 from warehouse.schema import quoted
@@ -83,7 +83,7 @@ def opened(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
 
 def about(path: Path) -> About:
     """What a snapshot says about itself."""
-    with opened(path) as connection:
+    with uninterrupted(), opened(path) as connection:
         return about_open(connection, path)
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -11,7 +12,16 @@ from pathlib import Path
 
 import pytest
 
-from warehouse.durable import TEMPORARY, copy_file, link_durably, lock, make_folder, rename_durably, temporary_file
+from warehouse.durable import (
+    TEMPORARY,
+    copy_file,
+    link_durably,
+    lock,
+    make_folder,
+    rename_durably,
+    temporary_file,
+    uninterrupted,
+)
 from warehouse.errors import WarehouseBusy
 
 _HOLD = """
@@ -210,3 +220,42 @@ def test_a_copy_is_equal_and_independent(tmp_path: Path, size: int) -> None:
     assert target.read_bytes() == b"x" * size
     target.write_bytes(b"changed")
     assert source.read_bytes() == b"x" * size
+
+
+class TestUninterrupted:
+    @pytest.fixture
+    def came(self) -> Iterator[list[int]]:
+        seen: list[int] = []
+        before = signal.signal(signal.SIGTERM, lambda number, _frame: seen.append(number))
+        yield seen
+        signal.signal(signal.SIGTERM, before)
+
+    def test_a_signal_waits_for_the_end_of_the_block(self, came: list[int]) -> None:
+        with uninterrupted():
+            with uninterrupted():
+                os.kill(os.getpid(), signal.SIGTERM)
+                time.sleep(0.01)
+                assert came == []
+            assert came == []
+        assert came == [signal.SIGTERM]
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert came == [signal.SIGTERM] * 2
+
+    def test_what_the_handler_raises_comes_out_of_the_block(self) -> None:
+        done = False
+        with pytest.raises(KeyboardInterrupt), uninterrupted():
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(0.01)
+            done = True
+        assert done
+
+    def test_other_threads_are_left_alone(self, came: list[int]) -> None:
+        def work() -> None:
+            with uninterrupted():
+                os.kill(os.getpid(), signal.SIGTERM)
+                time.sleep(0.05)
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join()
+        assert came == [signal.SIGTERM]

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from alembic.config import Config
 
 from warehouse import presence
-from warehouse.durable import fsync_path, lock, make_folder
+from warehouse.durable import fsync_path, lock, make_folder, uninterrupted
 from warehouse.errors import ConfigError, LedgerError
 from warehouse.layout import Home
 
@@ -38,7 +38,11 @@ class Ledger:
     @contextlib.contextmanager
     def writing(self) -> Iterator[sa.Connection]:
         """One serialised transaction: no other writer is inside at the same time; durable when the block ends."""
-        with self.engine.connect().execution_options(**{_WRITES: True}) as connection, connection.begin():
+        with (
+            uninterrupted(),
+            self.engine.connect().execution_options(**{_WRITES: True}) as connection,
+            connection.begin(),
+        ):
             if connection.dialect.name == "postgresql":
                 connection.exec_driver_sql("LOCK TABLE commits IN EXCLUSIVE MODE")
             yield connection
