@@ -4,6 +4,7 @@ Belongs here: making Prefect ready before it is imported, and finding a server. 
 """
 
 import contextlib
+import subprocess
 from collections.abc import Callable, Iterator
 
 from flows import settings
@@ -46,12 +47,18 @@ def _server(bar: Bar) -> Iterator[None]:
                 "the temporary Prefect server did not start in time; run the command again, name a server in "
                 "PREFECT_API_URL, or do without: --direct"
             ) from error
+        assert server.server_process is not None
+        # Nobody could stop the server of a process that is killed alone: whoever reads of its end does.
+        watcher = subprocess.Popen(
+            ["/bin/sh", "-c", f"read -r _ || kill {server.server_process.pid}"], stdin=subprocess.PIPE
+        )
         try:
             yield
         finally:
             # What is still on its way to the server would complain that it is gone.
             APILogHandler().flush()
             server.stop()
+            watcher.communicate(b"stopped\n")
 
 
 def tracked(chosen: Settings, bar: Bar, call: Callable[[], Outcome]) -> Outcome:
