@@ -1,10 +1,10 @@
 """`newsmill sql` alone: a prompt on a real terminal, driven as a person would."""
 
-import contextlib
 import os
 import pty
 import re
 import select
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,11 +17,13 @@ class Terminal:
     """A person before `newsmill sql`: types, and reads until something shows."""
 
     def __init__(self, mill: Any, home: Path) -> None:
-        self.pid, self.screen = pty.fork()
-        if self.pid == 0:
-            command = mill.command("sql")
-            settings = {**os.environ, "HOME": str(home), "TERM": "dumb", "COLUMNS": "120"}
-            os.execve(command[0], command, settings)
+        # Not pty.fork: a fork of a process with threads may wait for ever before its exec.
+        # This end stays open: a terminal that nobody has open yet counts as gone.
+        self.screen, self.theirs = pty.openpty()
+        settings = {**os.environ, "HOME": str(home), "TERM": "dumb", "COLUMNS": "120", "TTY": os.ttyname(self.theirs)}
+        # The first terminal that a new session opens becomes the one that Ctrl-C comes from.
+        shell = ["/bin/sh", "-c", 'exec "$@" <"$TTY" >"$TTY" 2>&1', "sh"]
+        self.process = subprocess.Popen([*shell, *mill.command("sql")], env=settings, start_new_session=True)
         self.seen = ""
 
     def type(self, text: str) -> None:
@@ -42,8 +44,7 @@ class Terminal:
 
     def wait(self) -> int:
         """Exit code of the command."""
-        _, status = os.waitpid(self.pid, 0)
-        return os.waitstatus_to_exitcode(status)
+        return self.process.wait(60)
 
 
 @pytest.fixture(scope="module")
@@ -58,10 +59,10 @@ def milled(new_mill: Any) -> Any:
 def terminal(milled: Any, tmp_path: Path) -> Iterator[Terminal]:
     made = Terminal(milled, tmp_path)
     yield made
-    with contextlib.suppress(ProcessLookupError, ChildProcessError):
-        os.kill(made.pid, 9)
-        os.waitpid(made.pid, 0)
+    made.process.kill()
+    made.process.wait()
     os.close(made.screen)
+    os.close(made.theirs)
 
 
 def test_a_conversation(terminal: Terminal, milled: Any, tmp_path: Path) -> None:
