@@ -5,12 +5,10 @@ Does not belong here: the work (``warehouse.compact``, ``warehouse.clean``), sho
 """
 
 import time
-import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 from flows import run
+from flows.recorded import recorded
 from flows.settings import Settings
 from flows.summary import Progress
 from tasks import version
@@ -19,7 +17,6 @@ from warehouse import compact as merging
 from warehouse.clean import Verdict
 from warehouse.clock import now_us
 from warehouse.ledger import Ledger
-from warehouse.vocabulary import RunStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,32 +54,6 @@ def _before(settings: Settings) -> int:
     return now_us() - int(settings.compact_grace_seconds * 1_000_000)
 
 
-@contextmanager
-def _recorded(settings: Settings, book: Ledger, counts: dict[str, int]) -> Iterator[str]:
-    """A run row around the merges; the run's id."""
-    run_id, started = str(uuid.uuid4()), time.monotonic()
-    ledger.start_run(
-        book,
-        run_id=run_id,
-        flow="compact",
-        orchestrator="direct",
-        pipeline_version=version.pipeline_version(),
-        settings_fingerprint=settings.fingerprint(),
-        versions=version.versions(),
-    )
-
-    def finish(status: RunStatus, error: str | None = None) -> None:
-        timings = {"compact": time.monotonic() - started}
-        ledger.finish_run(book, run_id, status, counts=counts, timings=timings, error=error)
-
-    try:
-        yield run_id
-    except BaseException as error:
-        finish(RunStatus.FAILED, str(error) or type(error).__name__)
-        raise
-    finish(RunStatus.COMPLETED)
-
-
 def _merge(settings: Settings, book: Ledger, progress: Progress) -> tuple[int, int]:
     """Merge until nothing is worth merging; how many commits gave their parts, and how many took them."""
     home, options = settings.layout, _options(settings)
@@ -90,7 +61,7 @@ def _merge(settings: Settings, book: Ledger, progress: Progress) -> tuple[int, i
     counts = {"replaced": 0, "made": 0}
     if not groups:
         return 0, 0
-    with _recorded(settings, book, counts) as run_id:
+    with recorded(settings, book, "compact", counts) as run_id:
         while groups:
             due = counts["made"] + len(groups)
             for group in groups:

@@ -18,6 +18,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Protocol
 
+from flows.erase import erase
 from flows.settings import Settings
 from flows.summary import Outcome, Progress
 from tasks import plan, version
@@ -81,11 +82,15 @@ def opened(settings: Settings, *, create: bool = False) -> Iterator[Ledger]:
 
 @contextmanager
 def exclusive(settings: Settings, progress: Progress, *, create: bool = True) -> Iterator[Ledger]:
-    """The ledger under the run lock: nobody else commits, so whatever still claims to run has died."""
+    """The ledger under the run lock: nobody else commits, so whatever still claims to run has died.
+
+    A forgetting that was begun comes to its end before anything else.
+    """
     home = settings.layout
     with lock(home.lock("run"), on_wait=progress.waiting), opened(settings, create=create) as book:
         ledger.mark_crashed(book)
         clean.sweep(home)
+        erase(settings, book, progress)
         yield book
 
 
@@ -225,17 +230,15 @@ class _Run:
         if published.path is not None:
             self.outcome.published = str(published.path)
 
+    def end(self, status: RunStatus, error: str | None) -> None:
+        """Record how it ended."""
+        counts, timings = self.outcome.counts, self.outcome.timings
+        ledger.finish_run(self.book, self.outcome.run_id, status, counts=counts, timings=timings, error=error)
+
     def finish(self) -> Outcome:
         """Record the end, then publish: the snapshot shows the run as it ended."""
         status = RunStatus.FAILED if self.outcome.failures else RunStatus.COMPLETED
-        ledger.finish_run(
-            self.book,
-            self.outcome.run_id,
-            status,
-            counts=self.outcome.counts,
-            timings=self.outcome.timings,
-            error="; ".join(self.outcome.failures) or None,
-        )
+        self.end(status, "; ".join(self.outcome.failures) or None)
         self.publish()
         return self.outcome
 
@@ -245,14 +248,7 @@ class _Run:
         try:
             yield
         except BaseException as error:
-            ledger.finish_run(
-                self.book,
-                self.outcome.run_id,
-                RunStatus.FAILED,
-                counts=self.outcome.counts,
-                timings=self.outcome.timings,
-                error=str(error) or type(error).__name__,
-            )
+            self.end(RunStatus.FAILED, str(error) or type(error).__name__)
             raise
 
 

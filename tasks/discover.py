@@ -313,6 +313,11 @@ class Search:
         return RawFile(root=root, uri=uri, source=source, path=path, stamp=content.stamp, file_id=content.file_id)
 
     def _classify(self, files: Sequence[tuple[RawFile, Known | None]], taken: set[str]) -> None:
+        forgotten = ledger.refused(self.book, {file.file_id for file, _ in files})
+        for file, _ in files:
+            if file.file_id in forgotten:
+                self._refuse(file, Reason.FORGOTTEN, ledger.forgotten_detail(file.file_id))
+        files = [(file, known) for file, known in files if file.file_id not in forgotten]
         file_ids = {file.file_id for file, _ in files}
         finished = ledger.finished_contents(self.book, file_ids - taken)
         begun = ledger.next_ordinals(self.book, file_ids - finished - taken)

@@ -60,6 +60,11 @@ def judge(files: Iterable[LakeFile], named: Iterable[Naming], before: int) -> Ve
     return Verdict(tuple(removable), tuple(waiting))
 
 
+def ours(files: Iterable[LakeFile]) -> Iterator[LakeFile]:
+    """Those whose names newsmill gives."""
+    return (file for file in files if _OURS.fullmatch(file.name))
+
+
 def lake_files(home: Home) -> Iterator[LakeFile]:
     """Every file in the folders of parts, in the order of their names; what is no regular file is nobody's part."""
     for kind in PARTS:

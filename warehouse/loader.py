@@ -71,9 +71,9 @@ def _delete_spans(database: duckdb.DuckDBPyConnection, spans: Sequence[Any]) -> 
 def _apply_sightings(database: duckdb.DuckDBPyConnection, commit: Commit, sightings: Sequence[Any]) -> None:
     revisits = [row for row in sightings if row.is_revisit]
     if revisits:
-        seen = [{"root": r.location, "uri": r.uri, "file_id": r.file_id} for r in revisits]
+        seen = [{"root": r.location, "uri": r.uri, "file_id": r.file_id, "newest_no": r.newest_no} for r in revisits]
         database.register("revisits", pa.Table.from_pylist(seen, schema=pa.schema(
-            [("root", pa.string()), ("uri", pa.string()), ("file_id", pa.string())]
+            [("root", pa.string()), ("uri", pa.string()), ("file_id", pa.string()), ("newest_no", pa.int64())]
         )))  # fmt: skip
         # A path that could not be read is one row, which goes as soon as the path is seen again.
         database.execute("""
@@ -87,12 +87,10 @@ def _apply_sightings(database: duckdb.DuckDBPyConnection, commit: Commit, sighti
     _insert(database, "rejects", sighting_rejects(commit, sightings))
     if revisits:
         database.execute("""
-            UPDATE files SET is_current = newest.sighting_no IS NOT DISTINCT FROM files.sighting_no
-            FROM (
-                SELECT root, uri, max(sighting_no) FILTER (file_id IS NOT NULL) AS sighting_no
-                FROM files SEMI JOIN revisits USING (root, uri) GROUP BY root, uri
-            ) AS newest
-            WHERE files.root = newest.root AND files.uri = newest.uri""")
+            UPDATE files SET
+                is_current = files.file_id IS NOT NULL AND revisits.newest_no IS NOT DISTINCT FROM files.sighting_no
+            FROM revisits
+            WHERE files.root = revisits.root AND files.uri = revisits.uri""")
         database.unregister("revisits")
 
 
@@ -123,7 +121,9 @@ def _apply(database: duckdb.DuckDBPyConnection, held: HeldRows, book: ledger.Led
         for table, incoming in document_tables(part["documents"], part["files"], counting).items():
             _insert(database, table, incoming)
         _insert(database, "rejects", reject_table(commit, part["files"], counting))
-    _apply_sightings(database, commit, rows.sightings)
+    if rows.forgotten:
+        database.execute("DELETE FROM files WHERE file_id IN (SELECT unnest($1::VARCHAR[]))", [list(rows.forgotten)])
+    _apply_sightings(database, commit, [row for row in rows.sightings if not row.is_void])
     if rows.retired:
         _refresh_files(database, ledger.contents(book, {span.file_id for span in (*rows.spans, *rows.retired)}))
     counts = {

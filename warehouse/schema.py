@@ -232,7 +232,7 @@ LOADS = _table(
     column(
         "kind",
         TEXT,
-        "parts of a batch, sightings that needed none, or parts that took others' rows over",
+        "parts of a batch, sightings that needed none, parts that took others' rows over, contents that were forgotten",
         words=CommitKind,
     ),
     _hex("batch_id", 32, "batch that was committed; NULL for other kinds", nullable=True),

@@ -13,16 +13,17 @@ import importlib.util
 import os
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 
 from warehouse import queries, snapshots
-from warehouse.durable import link_durably, lock, rename_durably, temporary_file
+from warehouse.durable import TEMPORARY, fsync_path, link_durably, lock, rename_durably, temporary_file
 from warehouse.errors import ConfigError, QueryError
 from warehouse.layout import Home
 from warehouse.queries import Attach, QueryOptions
@@ -165,6 +166,7 @@ def build(home: Home, *, on_language: Callable[[int, int], None] | None = None) 
         extension()  # says what is missing before anything is begun
         snapshot = queries.newest_or_error(home)
         commit_no = snapshots.about(snapshot).commit_no
+        _sweep(home)
         with temporary_file(home.indexes) as target, contextlib.closing(duckdb.connect()) as connection:
             target.unlink()
             documents = index_into(connection, snapshot, target, on_language=on_language)
@@ -180,6 +182,54 @@ def build(home: Home, *, on_language: Callable[[int, int], None] | None = None) 
         for _, old in numbered(home)[:-KEEP]:
             old.unlink(missing_ok=True)
         return Built(path, documents, commit_no, time.monotonic() - started)
+
+
+def _sweep(home: Home) -> None:
+    """Remove what killed builds left; under the search lock only."""
+    for path in home.indexes.glob(f"{TEMPORARY}*"):
+        path.unlink(missing_ok=True)
+
+
+def remove(home: Home, *, keep: Path | None) -> int:
+    """Remove every index but one, and the symlink where none is kept; returns how many went.
+
+    A reader that has one open keeps it: the file lives until it is closed.
+    """
+    if not home.indexes.is_dir():
+        return 0
+    with lock(home.lock("search")):
+        _sweep(home)
+        # Whatever was built after the one to keep came from the same snapshot, or a later one.
+        gone = [path for _, path in numbered(home) if keep is None or path.name < keep.name]
+        for path in gone:
+            path.unlink(missing_ok=True)
+        fsync_path(home.indexes)
+        if not numbered(home):
+            home.search.unlink(missing_ok=True)
+    return len(gone)
+
+
+def holding(home: Home, record_counts: Mapping[str, int]) -> Iterator[tuple[Path, int]]:
+    """The indexes that have documents of contents, and how many; each content with the number of its records."""
+    wanted = pa.table({"file_id": list(record_counts), "records": list(record_counts.values())})
+    for _, path in numbered(home):
+        with snapshots.opened(path) as database:
+            database.register("wanted", wanted)
+            tables = database.execute(
+                "SELECT table_name FROM duckdb_tables() "
+                "WHERE schema_name = 'main' AND starts_with(table_name, 'documents_')"
+            ).fetchall()
+            every = " UNION ALL ".join(f"SELECT document_id FROM {name}" for (name,) in tables)  # noqa: S608
+            if not tables:
+                continue
+            ((count,),) = database.execute(
+                f"SELECT count(*) FROM ({every}) AS found SEMI JOIN ("  # noqa: S608 - names of ours
+                "SELECT left(sha256(file_id || ':' || ordinal), 32) AS document_id "
+                "FROM (SELECT file_id, unnest(range(records)) AS ordinal FROM wanted) AS each) AS asked "
+                "USING (document_id)"
+            ).fetchall()
+        if count:
+            yield path, count
 
 
 def attacher(home: Home) -> Attach:

@@ -4,7 +4,8 @@ Belongs here: checks across ledger, parts and snapshot.  Does not belong here: m
 
 What is proven: the chain of commits is whole; every path is in exactly one state; records read = documents +
 rejects; every named part is on disk as it was written; the snapshot holds every commit and as many rows as the
-parts.  ``deep`` also builds the whole projection anew from the parts and compares every row.
+parts; nothing on disk has rows of a content that was forgotten.  ``deep`` also builds the whole projection anew from
+the parts and compares every row.
 """
 
 from collections.abc import Callable, Iterator
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import duckdb
 
-from warehouse import ddl, ledger, loader, parts, snapshots
+from warehouse import ddl, forget, ledger, loader, parts, snapshots
 from warehouse.durable import lock, temporary_file
 from warehouse.errors import DamagedError
 from warehouse.layout import Home
@@ -97,6 +98,7 @@ def verify(
     newest = snapshots.newest(home)
     if newest is not None:
         try:
+            problems.extend(forget.traces(home, book))
             problems.extend(_snapshot_problems(home, book, newest, commits))
             if deep and not damaged:
                 # Under the loader lock: a publish sweeps what it takes for the remains of a killed build.

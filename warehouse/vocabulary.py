@@ -51,6 +51,7 @@ class Reason(StrEnum):
     RATIO = "ratio"
     CRASH = "crash"
     TIMEOUT = "timeout"
+    FORGOTTEN = "forgotten"
 
 
 MEANINGS: dict[Reason, str] = {
@@ -77,6 +78,7 @@ MEANINGS: dict[Reason, str] = {
     Reason.RATIO: "a container that unpacks to more than max_ratio times its size",
     Reason.CRASH: "a file that killed whoever read it, alone and twice",
     Reason.TIMEOUT: "a file that took more than batch_seconds",
+    Reason.FORGOTTEN: "bytes that `newsmill forget` took down; `newsmill forget --lift` lets them in again",
 }
 
 
@@ -150,8 +152,13 @@ class RunStatus(StrEnum):
 
 
 class CommitKind(StrEnum):
-    """What a ledger commit records: a batch's parts, files that needed none, or parts that take others' rows over."""
+    """What a ledger commit records.
+
+    A batch's parts; files that needed none; parts that take others' rows over; contents that are forgotten or let in
+    again.
+    """
 
     BATCH = "batch"
     SIGHTINGS = "sightings"
     COMPACTION = "compaction"
+    TOMBSTONES = "tombstones"

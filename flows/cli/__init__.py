@@ -25,5 +25,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "Write documents to a file for other tools: Parquet, JSON Lines, or a DuckDB file of their own.",
     ),
     "compact": ("flows.cli.compact:compact", "Merge small parts, and remove files that no commit needs."),
+    "forget": (
+        "flows.cli.forget:forget",
+        "Take content down for good: out of the parts, every snapshot and the full-text index.",
+    ),
     "settings": ("flows.cli.settings:settings", "Every setting, its value, and where that came from."),
 }

@@ -32,6 +32,10 @@ def publish(*, format: Format = "table", common: Common = DEFAULT) -> int:  # no
     settings = common.settings
     with Bar() as bar, run.opened(settings) as book:
         done = loader.publish(settings.layout, book, on_commit=lambda n, of: bar.step("publish", n, of))
+        is_begun = bool(ledger.unerased(book))
+    if is_begun:
+        with Bar() as bar, run.exclusive(settings, bar, create=False):
+            pass  # whoever enters finishes what was begun to be forgotten
     return _show(done, format)
 
 
@@ -44,6 +48,8 @@ def rebuild(*, format: Format = "table", common: Common = DEFAULT) -> int:  # no
     newsmill rebuild
     ```
     """
+    from flows.erase import erase
+
     settings = common.settings
     home = settings.layout
     book = ledger.open_ledger(home, settings.ledger_url)
@@ -51,6 +57,7 @@ def rebuild(*, format: Format = "table", common: Common = DEFAULT) -> int:  # no
         with Bar() as bar, lock(home.lock("run"), on_wait=bar.waiting):
             loader.check_rebuildable(home, book)
             done = loader.publish(home, book, rebuild=True, on_commit=lambda n, of: bar.step("publish", n, of))
+            erase(settings, book, bar)
     finally:
         book.close()
     return _show(done, format)

@@ -159,6 +159,7 @@ class Bar(Progress):
         "publish": "publishing",
         "index": "indexing",
         "compact": "compacting",
+        "forget": "rewriting",
     }
 
     def __init__(self) -> None:

@@ -4,9 +4,11 @@ Started by the tests with crashpoint.c preloaded, or without where there is no c
 project's own Python code are counted instead.  Orders come in as JSON lines, answers go out as JSON lines.
 
     {"do": "ingest", "home": …, "raw": …, "at": n, "action": …, "mutant": …, "trace": …}   a child, killed at call n;
-        with "work" replay it replays everything as another pipeline version would, with compact it compacts
+        with "work" replay it replays everything as another pipeline version would, with compact it compacts, with
+        forget it forgets a content that was seen twice
     {"do": "recover", "home": …, "raw": …, "acks": …}   what stands there, one clean ingest, verify --deep, the rows;
-        with "work" compact also a clean compaction before the proof
+        with "work" compact also a clean compaction before the proof; with forget a clean forgetting where the killed
+        one was not begun: one that was begun must be finished by the ingest
 """
 
 import ctypes
@@ -24,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 # All work in the one process whose calls are counted.
+FORGOTTEN = "012.txt"  # 013.txt has the same bytes
 NO_GRACE = ("--set", "compact_grace_seconds=0")
 SETTINGS = ("--set", "batch_files=20", "--set", "publish_seconds=12", "--set", "workers=0")
 
@@ -94,7 +97,8 @@ def steady(acks: str | None) -> None:
         return reported
 
     duckdb.connect = single
-    ledger.append, ledger.compact = reporting(ledger.append), reporting(ledger.compact)
+    for name in ("append", "compact", "forget"):
+        setattr(ledger, name, reporting(getattr(ledger, name)))
 
 
 def commit_before_parts() -> None:
@@ -209,7 +213,7 @@ def arm(order: dict[str, Any]) -> None:
 
 
 def ingest(order: dict[str, Any]) -> int:
-    """The ingest, replay or compaction that may be killed."""
+    """The ingest, replay, compaction or forgetting that may be killed."""
     from flows.cli.main import run
 
     steady(order.get("acks"))
@@ -219,6 +223,9 @@ def ingest(order: dict[str, Any]) -> int:
         small_parts()
         arm(order)
         return run(["compact", "--home", order["home"], *NO_GRACE])
+    if order.get("work") == "forget":
+        arm(order)
+        return run(["forget", "--uri", FORGOTTEN, "--home", order["home"]])
     if order.get("work") == "replay":
         from tasks import version
 
@@ -315,6 +322,14 @@ def recover(order: dict[str, Any]) -> dict[str, Any]:
         if code := run(["compact", *where, *NO_GRACE]):
             problems.append(f"the clean compaction ended with {code}")
         problems.extend(not_needed(home))
+    if order.get("work") == "forget":
+        with sqlite3.connect(home / "ledger.sqlite") as ledger:
+            states = [erased for (erased,) in ledger.execute("SELECT erased_at FROM tombstones")]
+        ledger.close()
+        if None in states:
+            problems.append("the ingest left a forgetting half done")
+        if not states and (code := run(["forget", "--uri", FORGOTTEN, *where])):
+            problems.append(f"the clean forgetting ended with {code}")
     if code := run(["verify", "--deep", *where]):
         problems.append(f"verify ended with {code}")
     problems.extend(

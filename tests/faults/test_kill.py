@@ -319,6 +319,46 @@ def test_100_kills_of_a_compaction(crashers: list[Crasher], clean: Any, shim: Pa
     campaign(crashers, [(call, action) for call in moments], clean[1], copy_of=home, work="compact")
 
 
+def whole_forgetting(crasher: Crasher) -> tuple[Path, list[Call], dict[str, Any]]:
+    """A home that was ingested in many batches and compacted in part, the calls of a forgetting, and what is left."""
+    home, _ = crasher.traced()
+    forgotten, calls = crasher.traced(copy_of=home, work="forget")
+    found = crasher.recover(forgotten, "forget")
+    assert found["problems"] == [], crasher.log(forgotten)
+    places = {call.path.split("/")[1] for call in calls if call.kind == "unlink"}
+    assert {"lake", "versions"} <= places, "old parts and old snapshots went"
+    return home, calls, found["rows"]
+
+
+def test_kills_of_a_forgetting_leave_it_undone_or_finished_by_the_next_ingest(
+    crashers: list[Crasher], clean: Any
+) -> None:
+    home, calls, expected = whole_forgetting(crashers[0])
+    assert expected["documents"][0] == clean[1]["documents"][0] - 1
+    # Between tombstone and rewritten part, before the swap, among the old snapshots, before the last old part goes.
+    stages = [
+        ("rename", "/lake/"),
+        ("rename", "/warehouse.duckdb"),
+        ("unlink", "/versions/warehouse-"),
+        ("unlink", "/lake/"),
+    ]
+    moments = [
+        [call for call in calls if call.kind == kind and call.path.startswith(path) and ".tmp" not in call.path][-1]
+        for kind, path in stages
+    ]
+    assert [call.number for call in moments] == sorted({call.number for call in moments}), "in this order"
+    campaign(crashers, [(call, "before") for call in moments], expected, copy_of=home, work="forget")
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("action", ["before", "after", "torn"])
+def test_100_kills_of_a_forgetting(crashers: list[Crasher], shim: Path, action: str) -> None:
+    home, calls, expected = whole_forgetting(crashers[0])
+    every = steps(calls)
+    moments = [group[len(group) // 3] for group in spread(every, min(100, len(every)))]
+    campaign(crashers, [(call, action) for call in moments], expected, copy_of=home, work="forget")
+
+
 def test_the_check_catches_what_is_removed_too_early(crasher: Crasher, shim: Path) -> None:
     home, _ = crasher.traced()
     _, calls = crasher.traced("early", copy_of=home, work="compact")

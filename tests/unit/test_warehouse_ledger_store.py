@@ -17,8 +17,13 @@ from alembic.migration import MigrationContext
 from warehouse import ledger, presence
 from warehouse.errors import LedgerError, NewsmillError
 from warehouse.layout import Home
-from warehouse.ledger.store import HEAD
+from warehouse.ledger.store import HEAD, _known_revisions
 from warehouse.ledger.tables import METADATA
+
+# What takes a ledger of today back to what an earlier version made.
+_BEFORE_0003 = ("DROP TABLE tombstones",)
+_BEFORE_0002 = (*_BEFORE_0003, "DROP INDEX parts_replaced", "ALTER TABLE parts DROP COLUMN replaced_by")
+EARLIER = {"0001": _BEFORE_0002, "0002": _BEFORE_0003}
 
 
 def with_data(home: Home, kind: str) -> None:
@@ -217,9 +222,13 @@ class TestTables:
         finally:
             book.close()
 
+    def test_every_earlier_version_is_tried(self) -> None:
+        assert _known_revisions() == {*EARLIER, HEAD}
+
+    @pytest.mark.parametrize("version", EARLIER)
     @pytest.mark.parametrize("where", ["sqlite", "postgresql"])
-    def test_a_ledger_of_the_first_version_keeps_its_rows_and_its_chain(
-        self, request: pytest.FixtureRequest, home: Home, make: Any, where: str
+    def test_a_ledger_of_an_earlier_version_keeps_its_rows_and_its_chain(
+        self, request: pytest.FixtureRequest, home: Home, make: Any, where: str, version: str
     ) -> None:
         url = request.getfixturevalue("new_database")() if where == "postgresql" else None
         book = ledger.open_ledger(home, url, create=True)
@@ -228,12 +237,9 @@ class TestTables:
             ledger.append(book, "run-1", receipt=receipt)
         commits = ledger.commits_above(book, 0)
         with book.writing() as connection:
-            for statement in (
-                "DROP INDEX parts_replaced",
-                "ALTER TABLE parts DROP COLUMN replaced_by",
-                "UPDATE alembic_version SET version_num = '0001'",
-            ):
+            for statement in EARLIER[version]:
                 connection.exec_driver_sql(statement)
+            connection.exec_driver_sql(f"UPDATE alembic_version SET version_num = '{version}'")
         book.close()
         book = ledger.open_ledger(home, url)
         try:
@@ -244,6 +250,9 @@ class TestTables:
             assert ledger.commits_above(book, 0) == commits
             assert list(ledger.chain_problems(book)) == []
             assert [holder.commit_no for holder in ledger.holders(book)] == [1, 2]
+            assert ledger.refused(book) == set()
+            ledger.forget(book, "run-1", [make.content("a")], pipeline_version="v", settings_fingerprint="s")
+            assert ledger.refused(book) == {make.content("a")}
         finally:
             book.close()
 

@@ -28,6 +28,19 @@ from warehouse.ledger.queries import (
 from warehouse.ledger.runs import RunRow, finish_run, mark_crashed, recent_runs, runs_up_to, start_run
 from warehouse.ledger.stamps import mark_pending, restamp
 from warehouse.ledger.store import Ledger, check_beside, nothing_yet, open_ledger
+from warehouse.ledger.tombstones import (
+    Tombstone,
+    commits_with,
+    contents_of,
+    forget,
+    lift,
+    mark_erased,
+    record_counts,
+    refused,
+    tombstones,
+    unerased,
+)
+from warehouse.ledger.tombstones import detail as forgotten_detail
 from warehouse.ledger.verification import chain_problems
 
 __all__ = [
@@ -40,24 +53,31 @@ __all__ = [
     "Naming",
     "Place",
     "RunRow",
+    "Tombstone",
     "append",
     "batch_counts",
     "chain_problems",
     "check_beside",
     "commits_above",
+    "commits_with",
     "compact",
     "conservation",
     "contents",
+    "contents_of",
     "file_ids_like",
     "finish_run",
     "finished_contents",
+    "forget",
+    "forgotten_detail",
     "holders",
     "known_files",
     "known_roots",
     "last_commit",
+    "lift",
     "live_spans",
     "load_rows",
     "mark_crashed",
+    "mark_erased",
     "mark_pending",
     "namings",
     "next_ordinals",
@@ -65,10 +85,14 @@ __all__ = [
     "open_ledger",
     "places",
     "recent_runs",
+    "record_counts",
+    "refused",
     "restamp",
     "row_counts",
     "runs_up_to",
     "stale_contents",
     "start_run",
+    "tombstones",
+    "unerased",
     "unfinished_contents",
 ]

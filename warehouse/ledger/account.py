@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from warehouse.ledger.commits import GONE
 from warehouse.ledger.store import Ledger
 from warehouse.ledger.tables import COMMITS, SIGHTINGS, SPANS, STAMPS
+from warehouse.ledger.tombstones import is_void
 from warehouse.vocabulary import FileStatus
 
 
@@ -123,7 +124,7 @@ def row_counts(ledger: Ledger) -> dict[str, int]:
     )
     seen = (
         sa.select(SIGHTINGS.c.root_id, SIGHTINGS.c.uri, SIGHTINGS.c.file_id)
-        .where(SIGHTINGS.c.file_id.is_not(None))
+        .where(SIGHTINGS.c.file_id.is_not(None), ~is_void())
         .distinct()
         .subquery()
     )

@@ -78,9 +78,10 @@ def _newest(connection: sa.Connection, root_id: int, uris: Sequence[str]) -> dic
     return found
 
 
-def _sighting_rows(
+def sighting_rows(
     connection: sa.Connection, commit_no: int, sightings: Sequence[Sighting], roots: dict[str, int]
 ) -> list[dict[str, Any]]:
+    """The rows of ``sightings`` that a commit adds: those that are news."""
     by_root: dict[str, list[str]] = {}
     for sighting in sightings:
         by_root.setdefault(sighting.root, []).append(sighting.uri)
@@ -200,7 +201,7 @@ def append(
         ).first()
         commit_no, previous = (last.commit_no + 1, last.commit_hash) if last else (1, NO_HASH)
         roots = stamps.root_ids(connection, (sighting.root for sighting in sightings))
-        rows = _sighting_rows(connection, commit_no, sightings, roots)
+        rows = sighting_rows(connection, commit_no, sightings, roots)
         stamps.settle(connection, sightings, roots)
         rows += _gone_rows(connection, commit_no, [*gone, *(receipt.gone if receipt else ())], rows)
         batch = receipt if receipt is not None and receipt.parts else None

@@ -14,8 +14,9 @@ from warehouse.ledger.commits import CHUNK, NO_HASH
 from warehouse.ledger.compactions import followed, receipt
 from warehouse.ledger.store import Ledger
 from warehouse.ledger.tables import COMMITS, PARTS, ROOTS, SIGHTINGS, SPANS, STAMPS
+from warehouse.ledger.tombstones import buried, is_void
 from warehouse.records import Commit, PartReceipt, Stamp
-from warehouse.vocabulary import CommitKind, FileStatus
+from warehouse.vocabulary import CommitKind, FileStatus, Reason
 
 T = TypeVar("T")
 
@@ -124,7 +125,7 @@ def places(ledger: Ledger, file_ids: Iterable[str]) -> list[Place]:
             query = (
                 sa.select(ROOTS.c.location, SIGHTINGS, is_newest.label("is_newest"))
                 .join(ROOTS, ROOTS.c.root_id == SIGHTINGS.c.root_id)
-                .where(SIGHTINGS.c.file_id.in_(some))
+                .where(SIGHTINGS.c.file_id.in_(some), ~is_void())
                 .order_by(SIGHTINGS.c.sighting_no)
             )
             for row in connection.execute(query):
@@ -146,7 +147,7 @@ def file_ids_like(ledger: Ledger, words: Sequence[str]) -> list[str]:
             match = SIGHTINGS.c.uri == word.partition("!/")[0]
             if len(word) >= 8 and set(word) <= set("0123456789abcdef"):
                 match |= SIGHTINGS.c.file_id.like(word + "%")
-            query = sa.select(SIGHTINGS.c.file_id).where(match, SIGHTINGS.c.file_id.is_not(None)).distinct()
+            query = sa.select(SIGHTINGS.c.file_id).where(match, SIGHTINGS.c.file_id.is_not(None), ~is_void()).distinct()
             found.extend(connection.scalars(query))
     return sorted(set(found))
 
@@ -213,12 +214,15 @@ class LoadRows:
     """What applying one commit needs of the ledger besides its parts; rows have the names of the tables' columns.
 
     ``spans`` are those of the commit, with ``retired_by``; ``retired`` the older spans that it replaced;
-    ``sightings`` carry the root's location and the counts of the content as they are now.
+    ``sightings`` carry the root's location, the counts of the content as they are now, whether its content was
+    forgotten since (``is_void``), and the sighting that says what is current at the uri by then (``newest_no``);
+    ``forgotten`` are the contents that the commit forgot.
     """
 
     spans: Sequence[sa.Row[Any]]
     retired: Sequence[sa.Row[Any]]
     sightings: Sequence[sa.Row[Any]]
+    forgotten: Sequence[str]
 
 
 def contents(ledger: Ledger, file_ids: Iterable[str]) -> list[dict[str, Any]]:
@@ -234,9 +238,17 @@ def load_rows(ledger: Ledger, commit_no: int) -> LoadRows:
     """What ``loader`` needs to apply one commit."""
     here = sa.select(SIGHTINGS.c.file_id).where(SIGHTINGS.c.commit_no == commit_no)
     content = content_now().where(SPANS.c.file_id.in_(here)).subquery()
+    until = SIGHTINGS.alias("until")
+    newest = sa.select(sa.func.max(until.c.sighting_no)).where(
+        until.c.root_id == SIGHTINGS.c.root_id, until.c.uri == SIGHTINGS.c.uri,
+        until.c.sighting_no <= SIGHTINGS.c.sighting_no,
+        # Where the newest content was forgotten, the one before it does not come back.
+        until.c.file_id.is_not(None) | (until.c.reason == Reason.FORGOTTEN),
+    )  # fmt: skip
     sightings = (
         sa.select(SIGHTINGS, ROOTS.c.location, content.c.encoding, content.c.encoding_confidence,
-                  content.c.document_count, content.c.reject_count)
+                  content.c.document_count, content.c.reject_count, is_void().label("is_void"),
+                  newest.scalar_subquery().label("newest_no"))
         .join(ROOTS, ROOTS.c.root_id == SIGHTINGS.c.root_id)
         .outerjoin(content, content.c.file_id == SIGHTINGS.c.file_id)
         .where(SIGHTINGS.c.commit_no == commit_no)
@@ -247,4 +259,5 @@ def load_rows(ledger: Ledger, commit_no: int) -> LoadRows:
             connection.execute(sa.select(SPANS).where(SPANS.c.commit_no == commit_no)).all(),
             connection.execute(sa.select(SPANS).where(SPANS.c.retired_by == commit_no)).all(),
             connection.execute(sightings).all(),
+            buried(connection, commit_no),
         )

@@ -4,8 +4,8 @@ Belongs here: columns, keys and indexes as SQLAlchemy sees them.  Does not belon
 version gets there (``migrations``); a test proves that both ways end at the same tables.
 
 Times are microseconds since 1970 UTC; stamps are nanoseconds.  ``commits``, ``parts``, ``spans``, ``sightings`` are
-only ever appended to, but for ``spans.retired_by`` and ``parts.replaced_by``; ``commits.commit_hash`` chains all four.
-``stamps`` and ``runs`` change in place.
+only ever appended to, but for ``spans.retired_by`` and ``parts.replaced_by``, and so are ``tombstones`` but for their
+last two columns; ``commits.commit_hash`` chains all five.  ``stamps`` and ``runs`` change in place.
 """
 
 from sqlalchemy import BigInteger, Boolean, Column, Float, Index, Integer, MetaData, String, Table, Text
@@ -119,4 +119,16 @@ SIGHTINGS = Table(
     Index("sightings_commit", "commit_no"),
     Index("sightings_uri", "root_id", "uri"),
     Index("sightings_file", "file_id"),
+)
+
+# Contents that were forgotten: nothing of them stands anywhere once ``erased_at`` is set, and the same bytes are
+# refused until another commit lifts the tombstone.  A sighting of before a content's tombstone is void.
+TOMBSTONES = Table(
+    "tombstones",
+    METADATA,
+    Column("commit_no", BigInteger, primary_key=True, autoincrement=False),
+    Column("file_id", String(64), primary_key=True),
+    Column("lifted_by", BigInteger),
+    Column("erased_at", BigInteger),
+    Index("tombstones_file", "file_id"),
 )

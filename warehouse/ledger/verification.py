@@ -12,7 +12,8 @@ import sqlalchemy as sa
 from warehouse.ledger.commits import NO_HASH, UNCHAINED, chain_hash
 from warehouse.ledger.compactions import replacements, takers
 from warehouse.ledger.store import Ledger
-from warehouse.ledger.tables import COMMITS, PARTS, SIGHTINGS, SPANS, STAMPS
+from warehouse.ledger.tables import COMMITS, PARTS, SIGHTINGS, SPANS, STAMPS, TOMBSTONES
+from warehouse.ledger.tombstones import buried, lifted
 from warehouse.vocabulary import CommitKind
 
 # What changes in place stays out of the hash of the commit that it stands at.
@@ -41,16 +42,23 @@ def chain_problems(ledger: Ledger) -> Iterator[str]:
             replaces = replacements(connection, commit["commit_no"])
             if replaces or commit["kind"] == CommitKind.COMPACTION:
                 rows["replaces"] = replaces
+            forgotten: dict[str, list[Any]] = {
+                "tombstones": buried(connection, commit["commit_no"]),
+                "lifts": lifted(connection, commit["commit_no"]),
+            }
+            if any(forgotten.values()) or commit["kind"] == CommitKind.TOMBSTONES:
+                rows |= forgotten
             if chain_hash(previous, head, rows) != commit["commit_hash"]:
                 yield f"ledger: commit {commit['commit_no']} was changed, or the one before it"
             previous, expected = commit["commit_hash"], commit["commit_no"] + 1
-        for table in (PARTS, SPANS, SIGHTINGS):
+        for table in (PARTS, SPANS, SIGHTINGS, TOMBSTONES):
             strays = sa.select(table.c.commit_no).where(table.c.commit_no.not_in(sa.select(COMMITS.c.commit_no)))
             for number in connection.scalars(strays.distinct().order_by(table.c.commit_no)):
                 yield f"ledger: commit {number} was removed, but its {table.name} are there"
         yield from _compaction_problems(connection)
         yield from _span_problems(connection)
         yield from _stamp_problems(connection)
+        yield from _tombstone_problems(connection)
 
 
 def _compaction_problems(connection: sa.Connection) -> Iterator[str]:
@@ -118,3 +126,14 @@ def _stamp_problems(connection: sa.Connection) -> Iterator[str]:
     )
     for row in connection.execute(unseen):
         yield f"ledger: {row.uri} counts as settled, but no commit names it"
+
+
+def _tombstone_problems(connection: sa.Connection) -> Iterator[str]:
+    """What is forgotten counts nowhere, and its forgetting came to its end."""
+    current = sa.exists().where(SPANS.c.file_id == TOMBSTONES.c.file_id, SPANS.c.retired_by.is_(None))
+    for row in connection.execute(sa.select(TOMBSTONES).order_by(TOMBSTONES.c.commit_no, TOMBSTONES.c.file_id)):
+        if row.erased_at is None:
+            yield f"ledger: the forgetting of {row.file_id} was begun and not finished; run `newsmill forget`"
+    forgotten = sa.select(TOMBSTONES.c.file_id).where(TOMBSTONES.c.lifted_by.is_(None), current)
+    for file_id in connection.scalars(forgotten):
+        yield f"ledger: {file_id} was forgotten, but a commit holds records of it that count"

@@ -1,0 +1,54 @@
+"""Forget contents, and bring to its end what was begun of that.
+
+Belongs here: the order of tombstone, rewriting, publishing and removal, under the run lock.  Does not belong here: the
+steps (``warehouse.forget``), choosing contents (``flows.maintain``).
+
+Once the tombstone is committed the content does not count, and whoever writes to the home next finishes what a kill
+broke off: ``flows.run.exclusive`` calls this before anything else.
+"""
+
+from collections.abc import Sequence
+from functools import partial
+
+from flows.recorded import recorded
+from flows.settings import Settings
+from flows.summary import Progress
+from tasks import version
+from warehouse import forget as steps
+from warehouse import ledger
+from warehouse.forget import Erased
+from warehouse.ledger import Ledger
+
+
+def erase(
+    settings: Settings, book: Ledger, progress: Progress, file_ids: Sequence[str] = (), *, is_wary: bool = False
+) -> Erased | None:
+    """Forget contents for good, and those whose forgetting was begun; None where there are none.
+
+    ``is_wary`` also looks for what came back since: a part or a snapshot out of a backup.  The caller holds the run
+    lock.
+    """
+    home = settings.layout
+    back = sorted(ledger.refused(book)) if is_wary and next(steps.traces(home, book), None) else []
+    if not file_ids and not back and not ledger.unerased(book):
+        return None
+    # What cannot be read cannot be rewritten: told before anything is begun.
+    steps.holders(home, book, file_ids)
+    made = {"pipeline_version": version.pipeline_version(), "settings_fingerprint": settings.fingerprint()}
+    counts = {"forgotten": len(file_ids), "rewritten": 0}
+    with recorded(settings, book, "forget", counts) as run_id:
+        if file_ids:
+            ledger.forget(book, run_id, file_ids, **made)
+        due = sorted({*ledger.unerased(book), *back})
+        holding = steps.holders(home, book, due)
+        counts["rewritten"] = len(holding)
+        steps.rewrite(home, book, run_id, holding, on_part=partial(progress.step, "forget"), **made)
+    done = steps.erase(
+        home,
+        book,
+        due,
+        on_commit=partial(progress.step, "publish"),
+        on_language=partial(progress.step, "index"),
+    )
+    ledger.mark_erased(book, due)
+    return done

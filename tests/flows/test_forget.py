@@ -1,0 +1,325 @@
+"""Taking content down: it is nowhere any more, everything else is as it was, and the same bytes stay out."""
+
+import dataclasses
+import hashlib
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow.parquet as pq
+import pytest
+
+from warehouse import search
+
+NO_GRACE = ("--set", "compact_grace_seconds=0")
+SECRET = "Zyxwolperdingerin"
+
+
+def told(mill: Any, *words: str) -> dict[str, Any]:
+    answer = mill.cli("forget", *words, "--format", "json")
+    assert answer.code == 0, answer.err
+    return dict(answer.json())
+
+
+def secret(number: int) -> str:
+    """A text with a word that stands nowhere else."""
+    return f" date 2019-04 Der Name {SECRET}{number} wurde genannt. Mehr war am Abend nicht zu erfahren.\n"
+
+
+def file_id(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def traces(mill: Any, words: bytes) -> list[str]:
+    """Files of the home in which some bytes stand, packed or not; the raw files and the ledger are left out."""
+    found = []
+    for path in sorted(mill.home.rglob("*")):
+        name = path.relative_to(mill.home).as_posix()
+        if not path.is_file() or path.is_symlink() or name.startswith(("inbox", "ledger", "locks")):
+            continue
+        content = path.read_bytes()
+        if path.suffix == ".parquet":
+            content += repr(pq.read_table(path, partitioning=None).to_pylist()).encode()
+        elif path.suffix == ".duckdb":
+            with duckdb.connect() as database:
+                database.execute(f"ATTACH '{path}' AS looked (READ_ONLY)")
+                for (table,) in database.execute(
+                    "SELECT schema_name || '.' || table_name FROM duckdb_tables() WHERE database_name = 'looked'"
+                ).fetchall():
+                    content += repr(database.execute(f"FROM looked.{table}").fetchall()).encode()
+        if words in content:
+            found.append(name)
+    return found
+
+
+def row_hashes(mill: Any, without: str) -> dict[str, Any]:
+    """What analysts see of everything but one content and the paths that it was seen at."""
+    queries = {
+        "documents": "SELECT * FROM documents WHERE file_id <> $id ORDER BY document_id",
+        "paragraphs": "SELECT paragraphs.* FROM paragraphs JOIN documents USING (document_id) WHERE file_id <> $id"
+        " ORDER BY document_id, paragraph_no",
+        "files": "SELECT * FROM files WHERE uri NOT IN "
+        "(SELECT uri FROM files WHERE file_id = $id OR reason = 'forgotten') ORDER BY uri, file_id",
+    }
+    return {name: mill.rows(query, id=without) for name, query in queries.items()}
+
+
+@pytest.fixture(scope="module")
+def crowded_once(new_mill: Any) -> Any:
+    """A home with ten files, a secret one among them that was also seen elsewhere, compacted once, and an index."""
+    made = new_mill("crowded")
+    mill = dataclasses.replace(made, raw=made.home / "inbox")
+    mill.fill(5)
+    mill.put("secret.txt", secret(1))
+    mill.put("copy.txt", secret(1))
+    mill.ingest(batch_files=3)
+    assert mill.cli("compact", "--level", "3", *NO_GRACE).code == 0
+    mill.fill(4, first=5)
+    mill.ingest()
+    search.build(mill.settings().layout)
+    return mill
+
+
+@pytest.fixture
+def crowded(crowded_once: Any, tmp_path: Path) -> Any:
+    """A copy of it."""
+    shutil.copytree(crowded_once.home, tmp_path / "home", symlinks=True)
+    return dataclasses.replace(crowded_once, home=tmp_path / "home", raw=tmp_path / "home" / "inbox")
+
+
+def test_it_is_nowhere_any_more_and_all_else_is_as_it_was(crowded: Any) -> None:
+    mill, gone = crowded, file_id(secret(1))
+    before = row_hashes(mill, gone)
+    assert len(traces(mill, SECRET.encode())) >= 4, "the look finds it while it is there"
+
+    tree = mill.tree()
+    planned = told(mill, gone[:10], "--dry-run")
+    assert (planned["forgotten"], planned["documents"]) == ([gone], 1)
+    assert sorted(path["uri"] for path in planned["paths"]) == ["copy.txt", "secret.txt"]
+    assert mill.tree() == tree, "a dry run writes nothing"
+
+    done = told(mill, gone[:10])
+    assert done["rewritten_parts"] == 2
+    assert done["removed_snapshots"] >= 2
+    assert done["removed_indexes"] == 1
+    assert sorted(Path(path).name for path in done["raw_files"]) == ["copy.txt", "secret.txt"]
+    assert traces(mill, SECRET.encode()) == []
+    assert traces(mill, gone.encode()) == []
+    assert Path(mill.raw, "secret.txt").read_text() == secret(1), "raw files are never touched"
+    assert mill.problems(deep=True) == []
+    assert row_hashes(mill, gone) == before
+    assert mill.rows("SELECT uri, status, reason, file_id FROM files WHERE reason IS NOT NULL ORDER BY uri") == [
+        {"uri": uri, "status": "rejected", "reason": "forgotten", "file_id": None} for uri in ("copy.txt", "secret.txt")
+    ]
+    hits = mill.cli("search", SECRET + "1", "--format", "json")
+    assert hits.json() == []
+    assert mill.cli("search", "Brücke", "--format", "json").json() != []
+
+    hashes = mill.hashes()
+    assert mill.cli("rebuild").code == 0
+    assert mill.hashes() == hashes
+    assert mill.cli("compact", *NO_GRACE).code == 0
+    assert mill.problems(deep=True) == []
+
+
+def test_the_same_bytes_stay_out_until_they_are_let_in(crowded: Any) -> None:
+    mill, gone = crowded, file_id(secret(1))
+    mill.ingest()  # a copy of a home has other stamps
+    told(mill, "--uri", "secret.txt")
+    assert mill.ingest().counts == {"unchanged": 11}
+    mill.put("again.txt", secret(1))
+    mill.put("secret.txt", secret(1))  # touched
+    answer = mill.cli("ingest", "--direct", mill.raw, "--format", "json").json()
+    assert answer["reasons"] == {"forgotten": 2}
+    assert mill.one("SELECT count(*) FROM documents WHERE file_id = $id", id=gone) == 0
+    assert mill.column("SELECT uri FROM rejects WHERE reason = 'forgotten' ORDER BY uri") == [
+        "again.txt", "copy.txt", "secret.txt"
+    ]  # fmt: skip
+    assert mill.cli("replay", "--reason", "forgotten", "--direct").code == 0, "reading again lets nothing in"
+    assert mill.one("SELECT count(*) FROM documents WHERE file_id = $id", id=gone) == 0
+    assert "forgotten" in mill.cli("rejects").out
+
+    listed = mill.cli("forget", "--list", "--format", "json").json()
+    assert [(row["file_id"], row["state"], row["uris"]) for row in listed] == [
+        (gone, "erased", ["copy.txt", "secret.txt"])
+    ]
+    assert told(mill, "--lift", gone[:8]) == {"lifted": [gone]}
+    counts = mill.ingest().counts
+    assert (counts["ingested"], counts["duplicate"]) == (1, 2)
+    assert mill.one("SELECT count(*) FROM documents WHERE file_id = $id", id=gone) == 1
+    assert mill.one("SELECT count(*) FROM rejects") == 0
+    assert mill.problems(deep=True) == []
+    told(mill, gone)
+    assert mill.one("SELECT count(*) FROM documents WHERE file_id = $id", id=gone) == 0
+    assert traces(mill, SECRET.encode()) == []
+    assert mill.problems(deep=True) == []
+    states = [row["state"] for row in mill.cli("forget", "--list", "--format", "json").json()]
+    assert states == ["let in again", "erased"]
+
+
+def test_what_it_replaced_does_not_come_back(mill: Any) -> None:
+    """An older version at the same uri stays what it was: not current; also after the path could not be read."""
+    mill.put("a.txt", "Die erste Fassung war noch kurz und ohne Namen geblieben.\n")
+    mill.ingest()
+    mill.put("a.txt", secret(1))
+    mill.ingest()
+    told(mill, file_id(secret(1)))
+    assert mill.rows("SELECT is_current, document_count FROM files WHERE file_id IS NOT NULL") == [
+        {"is_current": False, "document_count": 1}
+    ]
+    assert mill.one("SELECT count(*) FROM v_documents") == 0
+    assert mill.problems(deep=True) == []
+    path = Path(mill.raw, "a.txt")
+    path.unlink()
+    path.symlink_to("/nowhere")
+    mill.ingest()
+    assert mill.one("SELECT count(*) FROM files WHERE is_current") == 0
+    path.unlink()
+    mill.put("a.txt", "Eine dritte Fassung erschien am Tag darauf.\n")
+    mill.ingest()
+    assert mill.column("SELECT text FROM v_documents") == ["Eine dritte Fassung erschien am Tag darauf."]
+    assert mill.problems(deep=True) == []
+    told(mill, "--uri", "a.txt")
+    assert mill.one("SELECT count(*) FROM documents") == 0
+    assert len(mill.cli("forget", "--list", "--format", "json").json()) == 3, "every content that was ever there"
+    assert mill.problems(deep=True) == []
+
+
+def test_a_source_goes_and_equal_texts_of_others_stay(mill: Any) -> None:
+    text = "Der Rat tagte am Abend und beriet lange über den Haushalt.\n"
+    mill.put("good/a.txt", " date 2019-04 " + text)
+    mill.put("bad/a.txt", " date 2019-05 " + text)
+    mill.put("bad/b.txt", secret(2))
+    mill.ingest(Path(mill.raw, "good"), source="good")
+    mill.ingest(Path(mill.raw, "bad"), source="bad")
+    done = told(mill, "--source", "bad")
+    assert (len(done["forgotten"]), done["documents"], done["same_text_elsewhere"]) == (2, 2, 1)
+    assert mill.column("SELECT source FROM documents") == ["good"]
+    assert mill.one("SELECT copy_count FROM v_documents") == 1
+    assert traces(mill, SECRET.encode()) == []
+    assert mill.problems(deep=True) == []
+
+
+def test_what_a_replay_and_a_killed_run_left_goes_too(
+    mill: Any, write_news: Callable[[int], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows that count no more, in parts that do; a part that no commit names; a temporary file of an index."""
+    from tasks import version
+
+    mill.put("a.txt", secret(1))
+    mill.put("b.txt", write_news(1))
+    mill.ingest()
+    orphan = next((mill.home / "lake" / "documents").iterdir())
+    orphan.with_name(f"{'0' * 32}-{'0' * 16}.parquet").write_bytes(orphan.read_bytes())
+    foreign = orphan.with_name("somebody-elses.txt")
+    foreign.write_text("stays")
+    monkeypatch.setattr(version, "pipeline_version", lambda: "2-faked")
+    assert mill.cli("replay", "a.txt", "--direct").code == 0
+    search.build(mill.settings().layout)
+    (mill.home / "search" / ".tmp-dead").write_text(SECRET)
+    assert len(traces(mill, SECRET.encode())) >= 4
+    told(mill, "--uri", "a.txt")
+    assert traces(mill, SECRET.encode()) == []
+    assert foreign.read_text() == "stays"
+    assert mill.problems(deep=True) == []
+
+
+def test_verify_finds_what_came_back_and_forget_removes_it(crowded: Any) -> None:
+    mill, gone = crowded, file_id(secret(1))
+    kept = {name: (mill.home / "lake" / name).read_bytes() for name in mill.parts()}
+    snapshot, index = mill.newest(), search.numbered(mill.settings().layout)[-1][1]
+    old = {snapshot.with_name("warehouse-00000001.duckdb"): snapshot.read_bytes(),
+           index.with_name("search-00000000.duckdb"): index.read_bytes()}  # fmt: skip
+    told(mill, gone)
+    for name, content in kept.items():
+        path = mill.home / "lake" / name
+        if not path.exists():
+            path.write_bytes(content)
+    for path, content in old.items():
+        path.write_bytes(content)
+    problems = mill.problems()
+    assert {problem.split()[0] for problem in problems} == {"part", "snapshot:", "search:"}, problems
+    assert all("newsmill forget" in problem for problem in problems)
+    assert mill.cli("forget").code == 0
+    assert mill.problems(deep=True) == []
+    assert traces(mill, SECRET.encode()) == []
+    assert "Nothing to finish" in mill.cli("forget").out
+
+
+def test_a_reader_keeps_what_it_has_open_and_is_named(crowded: Any, started: Any) -> None:
+    mill = crowded
+    code = (
+        "import duckdb, sys\n"
+        "with duckdb.connect(sys.argv[1], read_only=True) as held:\n"
+        "    print('open', flush=True)\n"
+        "    sys.stdin.readline()\n"
+        "    print(held.execute('SELECT count(*) FROM documents').fetchone()[0], flush=True)\n"
+    )
+    reader = started(
+        [sys.executable, "-c", code, mill.newest()], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )  # fmt: skip
+    assert reader.stdout.readline() == b"open\n"
+    done = told(mill, "--uri", "secret.txt")
+    assert done["still_open_in"] == [reader.pid]
+    reader.stdin.write(b"\n")
+    reader.stdin.flush()
+    assert reader.stdout.readline() == b"10\n", "what is open goes on answering"
+    assert reader.wait(30) == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--dry-run"], "say which content"),
+        (["--lift"], "say which content"),
+        (["abc"], "no file_id"),
+        (["0123456789abcdef"], "no content is known"),
+        (["--uri", "nowhere.txt"], "no content is known of the uri"),
+        (["--source", "nobody"], "no content is known of the source"),
+        (["--uri", "a.zip!/b.txt"], "'a.zip'"),
+        (["--lift", "--uri", "0001.txt"], "no content is forgotten"),
+    ],
+)
+def test_what_is_meant_must_be_clear(mill: Any, words: list[str], said: str) -> None:
+    mill.fill(2)
+    mill.ingest()
+    before = mill.tree("ledger.sqlite")
+    answer = mill.cli("forget", *words)
+    assert answer.code == 2
+    assert said in answer.err
+    assert len(answer.err.splitlines()) == 1
+    assert mill.tree("ledger.sqlite") == before
+
+
+def test_damage_is_told_before_anything_is_begun(mill: Any) -> None:
+    mill.fill(2)
+    mill.ingest()
+    (path,) = (mill.home / "lake" / "documents").iterdir()
+    content = bytearray(path.read_bytes())
+    content[10] ^= 1
+    path.chmod(0o644)
+    path.write_bytes(content)
+    commit = mill.last_commit()
+    answer = mill.cli("forget", "--uri", "0001.txt")
+    assert answer.code == 1
+    assert len(answer.err.splitlines()) == 1
+    assert path.name in answer.err
+    assert mill.last_commit() == commit
+    assert mill.cli("ingest", "--direct", mill.raw).code == 0, "nothing was begun that an ingest would have to finish"
+
+
+def test_a_person_reads_what_was_done(crowded: Any) -> None:
+    mill = crowded
+    planned = mill.cli("forget", "--uri", "secret.txt", "--dry-run").out
+    assert "1 content with 1 document would be forgotten, seen at 2 paths" in planned
+    done = mill.cli("forget", "--uri", "secret.txt").out
+    assert "1 content with 1 document is forgotten" in done
+    assert done.count("a raw file still has the bytes") == 2
+    assert "exports" in done
+    runs = json.loads(mill.cli("status", "--format", "json").out)["runs"]
+    assert (runs[0]["flow"], runs[0]["status"]) == ("forget", "completed")
