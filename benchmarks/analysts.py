@@ -18,7 +18,8 @@ from pathlib import Path
 import duckdb
 import numpy as np
 
-from warehouse import ddl, search
+from warehouse import ddl, search, standing
+from warehouse.loader import ROW_GROUP_ROWS
 from warehouse.schema import quoted
 
 SENTENCES, WORDS, PER_DOCUMENT, BATCH = 200_000, 40_000, 5, 3_000
@@ -36,12 +37,17 @@ def sentences() -> list[str]:
     return [" ".join(words[index] for index in row).capitalize() + "." for row in picked]
 
 
-def generate(path: Path, documents: int) -> None:
-    """A snapshot as newsmill would publish it, and the rival beside it in the schema ``rival``."""
+def generate(path: Path, rival: Path, documents: int) -> None:
+    """A snapshot as newsmill would publish it, and the rival beside it as DuckDB makes a database."""
     import pyarrow as pa
 
     pool = pa.table({"number": range(SENTENCES), "text": sentences()})
-    with duckdb.connect(str(path), config={"storage_compatibility_version": "v1.5.0"}) as database:
+    with duckdb.connect(config={"memory_limit": "6GB", "temp_directory": f"{path}.tmp"}) as database:
+        database.execute(
+            f"ATTACH {quoted(str(path))} AS warehouse (STORAGE_VERSION 'v1.5.0', ROW_GROUP_SIZE {ROW_GROUP_ROWS})"
+        )
+        database.execute(f"ATTACH {quoted(str(rival))} AS rival (STORAGE_VERSION 'v1.5.0')")
+        database.execute("USE warehouse")
         for statement in ddl.table_statements():
             database.execute(statement)
         database.execute("INSERT INTO about VALUES ('', '', 1, '')")
@@ -55,47 +61,52 @@ def generate(path: Path, documents: int) -> None:
             FROM range($documents) AS r(i)""",
             {"documents": documents},
         )
+        # Every twentieth has the text of the one before it, as agencies' texts have.
         database.execute(
             f"""
-            CREATE TEMP TABLE pieces AS
-            SELECT i, k, pool.text FROM (
-                SELECT i, k, CAST(hash(i * 31 + k) % {SENTENCES} AS BIGINT) AS number
+            CREATE TEMP TABLE texts AS
+            SELECT i, list(pool.text ORDER BY k) AS cut FROM (
+                SELECT i, k, CAST(hash((i - CAST(i % 20 = 7 AS INTEGER)) * 31 + k) % {SENTENCES} AS BIGINT) AS number
                 FROM bare, range({PER_DOCUMENT}) AS p(k)
-            ) AS picked JOIN pool USING (number)"""
+            ) AS picked JOIN pool USING (number) GROUP BY i"""
         )
-        database.execute("""
-            CREATE TEMP TABLE texts AS SELECT i, string_agg(text, ' ' ORDER BY k) AS text FROM pieces GROUP BY i""")
+        start = "CAST(coalesce(list_sum(lengths[:n]), 0) + n AS INTEGER)"
         database.execute(f"""
             INSERT INTO documents BY NAME
-            SELECT document_id, file_id, 0 AS ordinal, 'wire' AS source, 'a/' || i || '.txt' AS uri, [] AS authors,
-                   published_on, 'day' AS published_precision, 'header' AS published_source, language,
-                   0.99 AS language_confidence, 'agreement' AS language_decided_by, language AS detector_label,
-                   0.99 AS detector_probability, language AS second_language, 'Latn' AS script, text,
-                   left(sha256(text), 32) AS text_id, length(text) AS char_count, {14 * PER_DOCUMENT} AS word_count,
-                   1 AS paragraph_count, {PER_DOCUMENT} AS segment_count, [] AS repairs, [] AS flags,
-                   '{{}}' AS source_metadata, 'v' AS pipeline_version, left(sha256('b' || batch), 32) AS batch_id
-            FROM bare JOIN texts USING (i) ORDER BY batch, language, published_on, document_id""")
-        database.execute("""
-            INSERT INTO segments BY NAME
-            SELECT document_id || '-0000' || k AS segment_id, document_id, 0 AS paragraph_no, k AS segment_no,
-                   'body' AS kind, text, CASE WHEN k = 4 THEN '' ELSE ' ' END AS separator, 0 AS char_start,
-                   length(text) AS char_end, left(sha256(text), 32) AS text_id, language, published_on
-            FROM pieces JOIN bare USING (i) ORDER BY batch, language, published_on, document_id, k""")
+            SELECT * EXCLUDE (cut, lengths, batch), array_to_string(cut, ' ') AS text,
+                   left(sha256(array_to_string(cut, ' ')), 32) AS text_id,
+                   length(array_to_string(cut, ' ')) AS char_count,
+                   list_transform(range({PER_DOCUMENT}), lambda n: {{
+                       paragraph_no: 0, kind: 'body', byte_start: {start}, byte_count: lengths[n + 1],
+                       separator_count: CAST(n < {PER_DOCUMENT - 1} AS INTEGER), char_start: {start},
+                       char_count: lengths[n + 1]
+                   }}) AS segment_places
+            FROM (
+                SELECT document_id, file_id, 0 AS ordinal, 'wire' AS source, 'a/' || i || '.txt' AS uri, [] AS authors,
+                       published_on, 'day' AS published_precision, 'header' AS published_source, language,
+                       0.99 AS language_confidence, 'agreement' AS language_decided_by, language AS detector_label,
+                       0.99 AS detector_probability, language AS second_language, 'Latn' AS script,
+                       {14 * PER_DOCUMENT} AS word_count, 1 AS paragraph_count, {PER_DOCUMENT} AS segment_count,
+                       [] AS repairs, [] AS flags, '{{}}' AS source_metadata, 'v' AS pipeline_version,
+                       left(sha256('b' || batch), 32) AS batch_id, true AS is_distinct, 1 AS copy_count, batch,
+                       cut, list_transform(cut, lambda one: strlen(one)) AS lengths
+                FROM bare JOIN texts USING (i)
+            ) AS made ORDER BY batch, language, published_on, document_id""")
+        # Every fiftieth file was replaced since.
         database.execute("""
             INSERT INTO files BY NAME
             SELECT file_id, 'inbox' AS root, 'a/' || i || '.txt' AS uri, 'wire' AS source, 400 AS size_bytes,
                    TIMESTAMP '2020-01-01' AS modified_at, TIMESTAMP '2020-01-01' AS seen_at, 'ingested' AS status,
-                   1 AS document_count, 0 AS reject_count, true AS is_current, i AS sighting_no, 'r' AS run_id
+                   1 AS document_count, 0 AS reject_count, i % 50 <> 3 AS is_current, i AS sighting_no, 'r' AS run_id
             FROM bare ORDER BY i""")
         for statement in ddl.view_statements():
             database.execute(statement)
-        began = time.monotonic()
-        for statement in ddl.derived_statements():
-            database.execute(statement)
-        print(f"derived tables in {time.monotonic() - began:.2f} s", file=sys.stderr)
-        database.execute("CREATE SCHEMA rival")
-        database.execute("CREATE TABLE rival.documents AS FROM documents ORDER BY language, published_on, document_id")
-        database.execute("CHECKPOINT")
+        standing.settle_all(database)
+        database.execute(
+            "CREATE TABLE rival.documents AS FROM v_documents ORDER BY language, published_on, document_id"
+        )
+        database.execute("CHECKPOINT warehouse")
+        database.execute("CHECKPOINT rival")
 
 
 def questions(document_id: str) -> dict[str, tuple[str, str, str]]:
@@ -137,12 +148,13 @@ def main() -> None:
     """Generate, ask, print the table."""
     documents = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
     with tempfile.TemporaryDirectory(dir=sys.argv[2] if len(sys.argv) > 2 else None) as folder:
-        path = Path(folder) / "warehouse.duckdb"
+        path, rival = Path(folder) / "warehouse.duckdb", Path(folder) / "rival.duckdb"
         began = time.monotonic()
-        generate(path, documents)
+        generate(path, rival, documents)
         print(f"generated in {time.monotonic() - began:.0f} s, {path.stat().st_size / 1e6:.0f} MB", file=sys.stderr)
         with duckdb.connect() as database:
             database.execute(f"ATTACH {quoted(str(path))} AS warehouse (READ_ONLY)")
+            database.execute(f"ATTACH {quoted(str(rival))} AS rival (READ_ONLY)")
             database.execute("USE warehouse")
             ((document_id,),) = database.execute("SELECT max(document_id) FROM documents").fetchall()
 

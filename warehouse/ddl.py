@@ -11,7 +11,7 @@ from typing import NamedTuple
 import pyarrow as pa
 
 from warehouse import references
-from warehouse.schema import DERIVED, REFERENCES, TABLES, VIEWED, description, note, quoted
+from warehouse.schema import REFERENCES, TABLES, VIEWED, description, note, quoted
 
 # In the order of creation: a view may stand on those before it, a macro on every view.
 VIEWS = (
@@ -57,7 +57,6 @@ _PLAIN = {
     pa.date32(): "DATE",
     pa.timestamp("us"): "TIMESTAMP",
 }
-_IF_NOT = "CREATE TABLE IF NOT EXISTS"
 _WORDS = ("question", "grain", "arguments", "example")
 
 
@@ -196,25 +195,15 @@ def _macro(name: str) -> list[str]:
 def view_statements() -> list[str]:
     """What stands on the tables and is replaced when it changes: reference tables, views, macros, their comments."""
     return [
-        *(statement for name, table in DERIVED.items() for statement in _table(name, table, _IF_NOT)),
         *(statement for name, table in REFERENCES.items() for statement in _reference(name, table)),
         *(statement for name in VIEWS for statement in _view(name)),
         *(statement for name in MACROS for statement in _macro(name)),
     ]
 
 
-def derived_text(name: str) -> str:
-    """The SELECT that a derived table holds the answer of."""
-    return _file("derived", name)
-
-
-def derived_statements() -> list[str]:
-    """What every publish does when documents or files have changed: the derived tables anew."""
-    return [
-        statement
-        for name in DERIVED
-        for statement in (f"DELETE FROM {name}", f"INSERT INTO {name} BY NAME {derived_text(name)}")  # noqa: S608
-    ]
+def standing_text() -> str:
+    """The SELECT that says where ``copy_count`` and ``is_distinct`` are not what they should be."""
+    return _file("derived", "standing")
 
 
 def fingerprint(statements: list[str]) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 import duckdb
 
 from warehouse import ddl
-from warehouse.schema import DERIVED, REFERENCES, TABLES, description, note
+from warehouse.schema import REFERENCES, TABLES, description, note
 
 _BEGIN = """# Data dictionary
 
@@ -40,7 +40,7 @@ def _columns(rows: Iterable[tuple[str, str, str]]) -> Iterator[str]:
 
 
 def _tables() -> Iterator[str]:
-    for name, table in (TABLES | DERIVED | REFERENCES).items():
+    for name, table in (TABLES | REFERENCES).items():
         yield f"### {name}\n\n{description(table)}\n"
         yield from _columns(
             (field.name, ddl.type_of(field) + (", NULL" if field.nullable else ""), description(field))

@@ -14,7 +14,7 @@ from pathlib import Path
 import duckdb
 import pyarrow.parquet as pq
 
-from warehouse import ddl, queries, snapshots
+from warehouse import ddl, queries, snapshots, standing
 from warehouse.durable import rename_durably, temporary_file
 from warehouse.errors import ConfigError
 from warehouse.layout import Home
@@ -143,8 +143,9 @@ def _database(snapshot: Path, target: Path, options: ExportOptions) -> int:
                     SELECT text_id FROM warehouse.segments WHERE document_id IN (SELECT document_id FROM documents)
                 )"""
             database.execute(f"INSERT INTO {table} BY NAME FROM warehouse.{table} {condition}")
-        for statement in (*ddl.view_statements(), *ddl.derived_statements()):
+        for statement in ddl.view_statements():
             database.execute(statement)
+        standing.settle_all(database)
         database.execute("COMMIT")
         database.execute("CHECKPOINT exported")
         count = _count(database, "SELECT count(*) FROM documents")

@@ -1,10 +1,7 @@
 """Apply committed batches to a copy of the newest snapshot and publish it as the next.
 
-Belongs here: from parts and ledger to rows in DuckDB.  Does not belong here: the shape of the tables (``schema``,
-``ddl``), names of snapshots (``snapshots``).
-
-Applying a commit twice, or all of them to an empty database, ends at the same rows: only spans that the ledger
-holds for current are inserted, and those that a commit replaced are deleted in its transaction.
+Belongs here: from commits to a database file, and from that to a snapshot.  Does not belong here: what one commit
+does to the rows (``apply``), the shape of the tables (``schema``, ``ddl``), names of snapshots (``snapshots``).
 """
 
 import json
@@ -12,19 +9,18 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import duckdb
 import pyarrow as pa
 
 from warehouse import ddl, ledger, snapshots
+from warehouse.apply import apply, insert
 from warehouse.durable import copy_file, lock, temporary_file, uninterrupted
 from warehouse.errors import DamagedError, TransientError
 from warehouse.held import HeldRows
 from warehouse.layout import Home
-from warehouse.projection import LIVE, content_table, document_tables, reject_table, sighting_rejects, sighting_table
-from warehouse.records import Commit
 from warehouse.schema import TABLES, quoted
+from warehouse.standing import Touched, settle
 
 ROW_GROUP_ROWS = 16_384
 
@@ -39,109 +35,6 @@ class Published:
     path: Path | None
     commits: int
     seconds: float
-
-
-def _insert(database: duckdb.DuckDBPyConnection, table: str, rows: pa.Table) -> None:
-    if rows.num_rows == 0:
-        return
-    database.register("incoming", rows)
-    database.execute(f"INSERT INTO {table} BY NAME SELECT * FROM incoming")  # noqa: S608 - a name of ours
-    database.unregister("incoming")
-
-
-def _delete_spans(database: duckdb.DuckDBPyConnection, spans: Sequence[Any]) -> None:
-    retired = pa.Table.from_pylist(
-        [{key: getattr(span, key) for key in ("file_id", "first_ordinal", "last_ordinal")} for span in spans]
-    )
-    database.register("retired", retired)
-    database.execute("""
-        CREATE OR REPLACE TEMP TABLE gone AS
-        SELECT document_id FROM documents JOIN retired USING (file_id)
-        WHERE ordinal BETWEEN first_ordinal AND last_ordinal""")
-    for table in ("paragraphs", "documents"):
-        database.execute(f"DELETE FROM {table} WHERE document_id IN (SELECT document_id FROM gone)")  # noqa: S608
-    database.execute("""
-        DELETE FROM rejects USING retired
-        WHERE rejects.file_id = retired.file_id
-          AND coalesce(rejects.ordinal, first_ordinal) BETWEEN first_ordinal AND last_ordinal""")
-    database.execute("DROP TABLE gone")
-    database.unregister("retired")
-
-
-def _apply_sightings(database: duckdb.DuckDBPyConnection, commit: Commit, sightings: Sequence[Any]) -> None:
-    revisits = [row for row in sightings if row.is_revisit]
-    if revisits:
-        seen = [{"root": r.location, "uri": r.uri, "file_id": r.file_id, "newest_no": r.newest_no} for r in revisits]
-        database.register("revisits", pa.Table.from_pylist(seen, schema=pa.schema(
-            [("root", pa.string()), ("uri", pa.string()), ("file_id", pa.string()), ("newest_no", pa.int64())]
-        )))  # fmt: skip
-        # A path that could not be read is one row, which goes as soon as the path is seen again.
-        database.execute("""
-            DELETE FROM rejects WHERE file_id IS NULL AND reject_id IN (
-                SELECT left(sha256(root || chr(10) || uri), 32) FROM revisits)""")
-        database.execute("""
-            DELETE FROM files USING revisits
-            WHERE files.root = revisits.root AND files.uri = revisits.uri
-              AND (files.file_id IS NULL OR files.file_id = revisits.file_id)""")
-    _insert(database, "files", sighting_table(commit, [s for s in sightings if s.status != ledger.GONE]))
-    _insert(database, "rejects", sighting_rejects(commit, sightings))
-    if revisits:
-        database.execute("""
-            UPDATE files SET
-                is_current = files.file_id IS NOT NULL AND revisits.newest_no IS NOT DISTINCT FROM files.sighting_no
-            FROM revisits
-            WHERE files.root = revisits.root AND files.uri = revisits.uri""")
-        database.unregister("revisits")
-
-
-def _refresh_files(database: duckdb.DuckDBPyConnection, contents: list[dict[str, Any]]) -> None:
-    """Let every row of a content that was read again say what it is now; which one is current does not change."""
-    database.register("contents", content_table(contents))
-    database.execute("""
-        UPDATE files SET
-            encoding = contents.encoding,
-            encoding_confidence = contents.encoding_confidence,
-            document_count = CASE status WHEN 'duplicate' THEN 0 ELSE contents.document_count END,
-            reject_count = CASE status WHEN 'duplicate' THEN 0 ELSE contents.reject_count END,
-            status = CASE WHEN status = 'duplicate' THEN status
-                          WHEN contents.document_count > 0 THEN 'ingested' ELSE 'rejected' END
-        FROM contents WHERE files.file_id = contents.file_id""")
-    database.unregister("contents")
-
-
-def _apply(database: duckdb.DuckDBPyConnection, held: HeldRows, book: ledger.Ledger, commit: Commit) -> None:
-    rows = ledger.load_rows(book, commit.commit_no)
-    database.execute("BEGIN")
-    if rows.retired:
-        _delete_spans(database, rows.retired)
-    live = {(span.file_id, span.first_ordinal): span.last_ordinal for span in rows.spans if span.retired_by is None}
-    if live:
-        counting: LIVE = live if len(live) < len(rows.spans) else None
-        part = held.of(commit)
-        for table, incoming in document_tables(part["documents"], part["files"], counting).items():
-            _insert(database, table, incoming)
-        _insert(database, "rejects", reject_table(commit, part["files"], counting))
-    if rows.forgotten:
-        database.execute("DELETE FROM files WHERE file_id IN (SELECT unnest($1::VARCHAR[]))", [list(rows.forgotten)])
-    _apply_sightings(database, commit, [row for row in rows.sightings if not row.is_void])
-    if rows.retired:
-        _refresh_files(database, ledger.contents(book, {span.file_id for span in (*rows.spans, *rows.retired)}))
-    counts = {
-        name: sum(getattr(span, name) for span in rows.spans)
-        for name in ("document_count", "paragraph_count", "segment_count", "reject_count")
-    }
-    load = {
-        "commit_no": commit.commit_no,
-        "commit_hash": commit.commit_hash,
-        "kind": commit.kind,
-        "batch_id": commit.batch_id,
-        "run_id": commit.run_id,
-        "committed_at": commit.committed_at,
-        "file_count": len(rows.sightings),
-        **counts,
-    }
-    _insert(database, "loads", pa.Table.from_pylist([load], schema=TABLES["loads"]))
-    database.execute("COMMIT")
 
 
 def _write_runs(database: duckdb.DuckDBPyConnection, book: ledger.Ledger, commit_no: int) -> None:
@@ -162,7 +55,7 @@ def _write_runs(database: duckdb.DuckDBPyConnection, book: ledger.Ledger, commit
         for run in ledger.runs_up_to(book, commit_no)
     ]
     database.execute("DELETE FROM runs")
-    _insert(database, "runs", pa.Table.from_pylist(rows, schema=TABLES["runs"]))
+    insert(database, "runs", pa.Table.from_pylist(rows, schema=TABLES["runs"]))
 
 
 def _opened(database: duckdb.DuckDBPyConnection, target: Path, tables: Sequence[str]) -> snapshots.About:
@@ -190,10 +83,10 @@ def _finish(
     new_views: Sequence[str],
     views: list[str],
 ) -> None:
-    """What follows the last commit: runs, views where they are new, derived tables, what the file says of itself."""
+    """What follows the last commit: runs, views where they are new, what the file says of itself."""
     database.execute("BEGIN")
     _write_runs(database, book, last[0])
-    for statement in (*new_views, *ddl.derived_statements()):
+    for statement in new_views:
         database.execute(statement)
     database.execute(
         "UPDATE about SET commit_no = ?, commit_hash = ?, views_fingerprint = ?", [*last, ddl.fingerprint(views)]
@@ -225,14 +118,15 @@ def build(
     try:
         with uninterrupted():
             known = _opened(database, target, tables if base is None else ())
-        pending, held = ledger.commits_above(book, known.commit_no), HeldRows(home)
+        pending, held, touched = ledger.commits_above(book, known.commit_no), HeldRows(home), Touched()
         for done, commit in enumerate(pending, start=1):
             with uninterrupted():
-                _apply(database, held, book, commit)
+                apply(database, held, book, commit, touched)
             if on_commit is not None:
                 on_commit(done, len(pending))
         last = (pending[-1].commit_no, pending[-1].commit_hash) if pending else (known.commit_no, known.commit_hash)
         with uninterrupted():
+            settle(database, touched, is_new=base is None)
             _finish(database, book, last, views if known.views_fingerprint != ddl.fingerprint(views) else (), views)
     except (duckdb.IOException, duckdb.FatalException) as error:
         raise TransientError(

@@ -143,6 +143,9 @@ def document_tables(documents: pa.Table, files: pa.Table, live: LIVE) -> dict[st
         "char_count": pa.array(np.diff(bounds)),
         "paragraph_count": pa.array(paragraph_counts),
         "segment_count": pa.array(segment_counts),
+        # What most are; ``standing`` looks at those that may not be.
+        "is_distinct": pa.array([True] * len(text)),
+        "copy_count": pa.array([1] * len(text)),
         "segment_places": _places(
             segment_counts,
             paragraph_no=paragraph_no[paragraph_of_segment],

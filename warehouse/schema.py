@@ -156,6 +156,13 @@ DOCUMENTS = _table(
     _count("word_count", "words: runs of letters and digits; each Han or Kana character counts as one"),
     _count("paragraph_count", "paragraphs of the document"),
     _count("segment_count", "segments of the document"),
+    column(
+        "is_distinct",
+        pa.bool_(),
+        "whether it stands for its text in v_documents: current, and of equal texts the earliest published, then the "
+        "lowest document_id",
+    ),
+    _count("copy_count", "current documents that have this very text, this one included; 0 where it is not current"),
     column("repairs", REPAIRS, "normalisation steps that changed something, with their counts"),
     column(
         "flags",
@@ -270,21 +277,6 @@ TABLES: dict[str, pa.Schema] = {
     "translations": TRANSLATIONS,
 }
 
-# Small tables that every publish makes anew, so that v_documents need not look at every row twice.
-DERIVED: dict[str, pa.Schema] = {
-    "text_copies": _table(
-        "One row is one text that several current documents have.",
-        TEXT_ID,
-        _count("copy_count", "how many have it"),
-        _hex("document_id", 32, "the one that stands for all: the earliest published, then the lowest document_id"),
-    ),
-    "hidden_documents": _table(
-        "One row is one document that v_documents leaves out.",
-        DOCUMENT_ID,
-        column("reason", TEXT, "superseded: its file changed; copy: another current document stands for its text"),
-    ),
-}
-
 # Small tables that come with newsmill (seeds/reference) instead of being ingested.
 REFERENCES: dict[str, pa.Schema] = {
     "ref_languages": _table(
@@ -336,6 +328,7 @@ MEMBER = column("member", TEXT, "percent-encoded path inside the archive; NULL o
 
 _DERIVED = (
     "document_id", "source", "uri", "text_id", "char_count", "paragraph_count", "segment_count", "segment_places",
+    "is_distinct", "copy_count",
 )  # fmt: skip
 
 DOCUMENTS_PART = _table(

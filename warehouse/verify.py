@@ -14,12 +14,12 @@ from pathlib import Path
 
 import duckdb
 
-from warehouse import ddl, forget, ledger, loader, parts, snapshots
+from warehouse import forget, ledger, loader, parts, snapshots, standing
 from warehouse.durable import lock, temporary_file
 from warehouse.errors import DamagedError
 from warehouse.layout import Home
 from warehouse.records import Commit
-from warehouse.schema import DERIVED, TABLES
+from warehouse.schema import TABLES
 
 PER_BATCH = {
     "documents": "SELECT batch_id, count(*) FROM documents GROUP BY batch_id",
@@ -154,14 +154,11 @@ def _count_problems(book: ledger.Ledger, database: duckdb.DuckDBPyConnection) ->
 
 
 def _derived_problems(database: duckdb.DuckDBPyConnection) -> Iterator[str]:
-    for table, columns in DERIVED.items():
-        names = ", ".join(columns.names)
-        stored, wanted = f"SELECT {names} FROM {table}", f"SELECT {names} FROM ({ddl.derived_text(table)})"  # noqa: S608
-        ((count,),) = database.execute(
-            f"SELECT count(*) FROM (({stored} EXCEPT {wanted}) UNION ALL ({wanted} EXCEPT {stored}))"  # noqa: S608
-        ).fetchall()
-        if count:
-            yield f"snapshot: {table} is not what documents and files say ({count} rows); run `newsmill rebuild`"
+    if count := standing.wrong_count(database):
+        yield (
+            f"snapshot: copy_count or is_distinct of {count} documents is not what documents and files say; "
+            "run `newsmill rebuild`"
+        )
 
 
 def _invariant_problems(book: ledger.Ledger, database: duckdb.DuckDBPyConnection) -> Iterator[str]:

@@ -19,7 +19,7 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from warehouse import ddl
+from warehouse import ddl, standing
 from warehouse.schema import TABLES, note
 
 HERE = Path(__file__).parent
@@ -43,7 +43,8 @@ ROW: dict[str, dict[str, Any]] = {
         "document_id": "d", "file_id": "f", "ordinal": 0, "source": "wire", "uri": "a.txt", "authors": [],
         "published_source": "header", "language": "de", "language_confidence": 1.0,
         "language_decided_by": "agreement", "text": "", "char_count": 0, "word_count": 0, "paragraph_count": 0,
-        "segment_count": 0, "segment_places": [], "repairs": [], "flags": [], "source_metadata": "{}",
+        "segment_count": 0, "is_distinct": True, "copy_count": 1, "segment_places": [], "repairs": [], "flags": [],
+        "source_metadata": "{}",
         "pipeline_version": "v", "batch_id": "b",
     },
     "paragraphs": {"document_id": "d", "paragraph_no": 0, "kind": "body", "char_start": 0, "char_end": 0},
@@ -152,8 +153,7 @@ def test_rows_in_rows_out(database: duckdb.DuckDBPyConnection, case: Path) -> No
                 given = with_segments(given, lines(segments))
             if given:
                 insert(database, table, given)
-        for statement in ddl.derived_statements():
-            database.execute(statement)
+        standing.settle_all(database)
         cursor = database.execute(asked)
         names = [column[0] for column in cursor.description or ()]
         rows = [dict(zip(names, map(plain, row), strict=True)) for row in cursor.fetchall()]

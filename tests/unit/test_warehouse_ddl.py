@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from warehouse import ddl, schema
-from warehouse.schema import DERIVED, PARTS, REFERENCES, TABLES, VIEWED, description, note
+from warehouse.schema import PARTS, REFERENCES, TABLES, VIEWED, description, note
 from warehouse.vocabulary import (
     CommitKind,
     DecidedBy,
@@ -54,7 +54,7 @@ ROWS: dict[str, dict[str, Any]] = {
         "second_language": "de", "script": "Latn", "text": "Text.", "text_id": HASH[:32], "char_count": 5,
         "word_count": 1, "paragraph_count": 1, "segment_count": 1, "repairs": [{"step": "blanks", "count": 1}],
         "flags": ["multilingual"], "source_metadata": "{}", "pipeline_version": "1-a", "batch_id": HASH[:32],
-        "segment_places": [
+        "is_distinct": True, "copy_count": 1, "segment_places": [
             {"paragraph_no": 0, "kind": "body", "byte_start": 0, "byte_count": 5, "separator_count": 0,
              "char_start": 0, "char_count": 5},
         ],
@@ -91,7 +91,7 @@ SEEN: dict[str, dict[str, Any]] = {
         "text_id": hashlib.sha256(b"Text.").hexdigest()[:32], "language": "de", "published_on": date(2019, 4, 1),
     },
 }  # fmt: skip
-PUBLIC = {**TABLES, **VIEWED, **DERIVED, **REFERENCES}
+PUBLIC = {**TABLES, **VIEWED, **REFERENCES}
 
 
 def insert(connection: duckdb.DuckDBPyConnection, table: str, **changes: Any) -> None:
@@ -110,7 +110,7 @@ def test_the_public_tables_are_those_of_the_design(database: duckdb.DuckDBPyConn
     found = database.execute("SELECT table_name FROM duckdb_tables()").fetchall()
     assert {name for (name,) in found} == {
         "files", "documents", "paragraphs", "rejects", "runs", "loads", "translations", "about",
-        "ref_languages", "ref_stop_words", "text_copies", "hidden_documents",
+        "ref_languages", "ref_stop_words",
     }  # fmt: skip
     found = database.execute("SELECT view_name FROM duckdb_views() WHERE NOT internal").fetchall()
     assert {name for (name,) in found} >= set(VIEWED) == {"segments"}

@@ -258,8 +258,8 @@ class TestSnapshot:
     @pytest.mark.parametrize(
         "sql",
         [
-            "INSERT INTO hidden_documents SELECT min(document_id), 'copy' FROM documents",
-            "INSERT INTO text_copies SELECT text_id, 2, document_id FROM documents LIMIT 1",
+            "UPDATE documents SET is_distinct = NOT is_distinct WHERE rowid = 0",
+            "UPDATE documents SET copy_count = copy_count + 1 WHERE rowid = 0",
         ],
     )
     def test_a_derived_table_that_is_not_what_it_should_be(self, home: Home, sql: str) -> None:

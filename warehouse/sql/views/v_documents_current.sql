@@ -4,5 +4,4 @@
 -- like documents: *
 SELECT documents.*
 FROM documents
-ANTI JOIN (SELECT document_id FROM hidden_documents WHERE reason = 'superseded') AS superseded
-    ON superseded.document_id = documents.document_id
+WHERE copy_count > 0

@@ -16,6 +16,6 @@ SELECT
     min(published_on) AS first_published_on,
     max(published_on) AS last_published_on,
     left(any_value(text), 80) AS begins
-FROM v_documents_current
+FROM documents
+WHERE copy_count > 1
 GROUP BY text_id
-HAVING count(*) > 1
