@@ -90,7 +90,9 @@ def compact(settings: Settings, *, progress: Progress | None = None) -> Compacte
     with run.exclusive(settings, progress, create=False) as book:
         before = _weigh(book)
         replaced, made = _merge(settings, book, progress)
-        done = loader.publish(settings.layout, book, on_commit=lambda number, of: progress.step("publish", number, of))
+        done = loader.publish(
+            settings.layout, book, is_ordered=True, on_commit=lambda number, of: progress.step("publish", number, of)
+        )
         verdict = clean.clean(settings.layout, book, _before(settings))
         return Compacted(
             is_dry=False,

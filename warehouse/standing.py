@@ -62,6 +62,8 @@ def _update(database: duckdb.DuckDBPyConnection) -> None:
 
 def settle(database: duckdb.DuckDBPyConnection, touched: Touched, *, is_new: bool) -> None:
     """Bring both columns up to date after commits; ``is_new`` where all documents of the database were touched."""
+    if not touched.texts and not touched.contents:
+        return
     contents = pa.table({"file_id": pa.array(sorted(touched.contents), pa.string())})
     database.register("incoming_contents", contents)
     database.register("incoming_texts", touched.all_texts())

@@ -163,9 +163,9 @@ def _last_contents(connection: sa.Connection, file_ids: Sequence[str]) -> list[t
             found[row.location, row.uri] = _refusal(row, stamp), False
         stamped = sa.select(ROOTS.c.location, STAMPS).join(ROOTS, ROOTS.c.root_id == STAMPS.c.root_id)
         for row in connection.execute(stamped.where(STAMPS.c.file_id.in_(some))):
-            stamp = Stamp(
-                size_bytes=row.size_bytes, mtime_ns=row.mtime_ns, ctime_ns=row.ctime_ns, inode=row.inode
-            )  # fmt: skip
+            # A stamp that no file has counts bytes below zero.
+            size = max(0, row.size_bytes)
+            stamp = Stamp(size_bytes=size, mtime_ns=row.mtime_ns, ctime_ns=row.ctime_ns, inode=row.inode)
             found[row.location, row.uri] = _refusal(row, stamp), True
     return list(found.values())
 
