@@ -55,7 +55,7 @@ format: .venv/dev.done ## apply the formatter and the safe fixes
 
 docs: .venv/core.done ## renew the pages that are made from the code: formats, data dictionary
 	$(BIN)/python -m docs.formats
-	$(BIN)/python -m warehouse.dictionary > docs/data-dictionary.md
+	$(BIN)/python -m docs.dictionary
 
 lock: ## renew requirements/*.txt from pyproject.toml
 	$(PYTHON) requirements/lock.py

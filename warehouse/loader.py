@@ -231,7 +231,7 @@ def publish(
                     snapshots.point(home)
                     return Published(None, 0, 0.0)
         with temporary_file(home.versions) as target:
-            commits = build(home, book, target, base=base, is_ordered=is_ordered or base is None, on_commit=on_commit)
+            commits = build(home, book, target, base=base, is_ordered=is_ordered or rebuild, on_commit=on_commit)
             path = snapshots.publish_file(home, target)
         snapshots.prune(home)
         return Published(path, commits, time.monotonic() - started)

@@ -115,6 +115,8 @@ def test_the_docs_have_examples() -> None:
     pages = {example.page for example in RUNNABLE}
     assert {"README.md", "docs/sql.md", "docs/clients.md", "docs/data-dictionary.md"} <= pages
     assert sum(example.shown is not None for example in RUNNABLE) >= 15
+    queries = [example for example in RUNNABLE if example.kind in ("sql", "python")]
+    assert [(example.page, example.line) for example in queries if not example.shown] == [], "every answer is shown"
     for page in ("docs/sql.md", "README.md"):
         blocks = [example for example in RUNNABLE if example.page == page and example.kind == "sh"]
         assert blocks

@@ -124,7 +124,9 @@ def test_every_view_file_is_a_view_and_says_what_it_answers() -> None:
 
 def test_the_data_dictionary_is_current() -> None:
     page = (ROOT / "docs" / "data-dictionary.md").read_text(encoding="utf-8")
-    assert page == dictionary.page(), "run `make dictionary`"
+    # What the examples answer is asked anew where the docs are tried.
+    page = re.sub(r"\n```text\n.*?^```\n", "", page, flags=re.DOTALL | re.MULTILINE)
+    assert page == dictionary.page(), "run `make docs`"
 
 
 def test_every_reader_has_a_module_and_endings() -> None:

@@ -1,6 +1,6 @@
 -- question: What are the sentences and other translation units, and where do they stand?
 -- grain: one translation unit, a sentence in most cases
--- example: SELECT segment_no, kind, text FROM segments WHERE document_id = '5d6f0c1c0f7c9d8f1d5f3c1a2b3c4d5e' ORDER BY segment_no
+-- example: SELECT segment_no, kind, text FROM segments WHERE document_id = (SELECT min(document_id) FROM documents) ORDER BY segment_no LIMIT 3
 -- like segments: *
 SELECT
     segment_id, document_id, paragraph_no, segment_no, kind, text, separator, char_start, char_end,

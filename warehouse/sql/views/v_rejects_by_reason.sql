@@ -1,6 +1,6 @@
 -- question: What was refused, where and why?
 -- grain: one stage and reason, over everything that was ever refused and not accepted by a later replay
--- example: FROM v_rejects_by_reason ORDER BY rejects DESC, stage, reason
+-- example: SELECT stage, reason, rejects, uris, example_uri FROM v_rejects_by_reason ORDER BY rejects DESC, stage, reason
 -- like rejects: stage, reason
 -- rejects: refused files and records
 -- uris: different uris among them

@@ -1,6 +1,6 @@
 -- question: What came from each source, and how well did it go?
 -- grain: one source
--- example: FROM v_sources ORDER BY documents DESC, source
+-- example: SELECT source, files, rejected, documents FROM v_sources ORDER BY documents DESC, source
 -- like files: source
 -- files: current files
 -- duplicates: of these, files whose bytes were known already

@@ -1,6 +1,6 @@
 -- question: Which files changed, and what took their place?
 -- grain: one content that is no longer the newest of its uri
--- example: FROM v_superseded_files ORDER BY replaced_at DESC, uri LIMIT 10
+-- example: SELECT source, uri, replaced_at FROM v_superseded_files ORDER BY replaced_at DESC, uri LIMIT 10
 -- like files: file_id, root, uri, source, seen_at, document_count
 -- replaced_by: file_id of the content that stands at the uri now
 -- replaced_at: when that was found there
