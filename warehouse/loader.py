@@ -27,6 +27,9 @@ ROW_GROUP_ROWS = 16_384
 # What DuckDB may hold while it applies commits one by one; without it the memory of a publish grows with the warehouse.
 MEMORY = "256MB"
 
+# What it may hold while it puts all documents in order: a sort of whole texts cannot do with less.
+ORDER_MEMORY = "1GB"
+
 # From how many documents on their order is worth a copy: fewer are read whole in a few milliseconds.
 ORDERED_FROM = 2 * ROW_GROUP_ROWS
 
@@ -91,7 +94,7 @@ def _put_in_order(database: duckdb.DuckDBPyConnection, source: Path, target: Pat
     """Copy the tables into a new file, where documents stand in the order of most questions, and use that one.
 
     Commits come in the order of time, each in an order of its own; then a question about one month or language must
-    unpack nearly every text.
+    unpack nearly every text.  Texts that are too large for the memory of a sort stay in the order of time.
     """
     database.execute("CHECKPOINT")
     database.execute("USE memory")
@@ -99,13 +102,19 @@ def _put_in_order(database: duckdb.DuckDBPyConnection, source: Path, target: Pat
     database.execute(f"ATTACH {quoted(str(source))} AS unordered (READ_ONLY)")
     _attach(database, target)
     _create(database, tables)
-    # Each thread holds as many texts as it sorts; two need more memory than there is.
-    database.execute("SET threads = 1")
-    for table in ("about", *TABLES):
-        order = "ORDER BY language, published_on, document_id" if table == "documents" else ""
-        database.execute(f"INSERT INTO {table} BY NAME SELECT * FROM unordered.{table} {order}")  # noqa: S608
-    database.execute("RESET threads")
+    # Each thread holds the texts that it sorts.
+    database.execute(f"SET threads = 1; SET memory_limit = '{ORDER_MEMORY}'")
+    try:
+        for table in ("about", *TABLES):
+            order = "ORDER BY language, published_on, document_id" if table == "documents" else ""
+            database.execute(f"INSERT INTO {table} BY NAME SELECT * FROM unordered.{table} {order}")  # noqa: S608
+    except duckdb.OutOfMemoryException:
+        database.execute("USE memory")
+        database.execute("DETACH warehouse")
+        copy_file(source, target)
+        _attach(database, target)
     database.execute("DETACH unordered")
+    database.execute(f"RESET threads; SET memory_limit = '{MEMORY}'")
 
 
 def _finish(

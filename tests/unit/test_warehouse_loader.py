@@ -481,6 +481,19 @@ class TestPublish:
         views = yard.rows("SELECT count(*) FROM v_documents")
         assert views == [(5,)]
 
+    def test_texts_too_large_for_a_sort_stay_in_the_order_of_time(
+        self, yard: Yard, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The sort gets no more memory than its table's first blocks take."""
+        for content in "4132":
+            yard.read(content, content)
+        monkeypatch.setattr(loader, "ORDERED_FROM", 4)
+        monkeypatch.setattr(loader, "ORDER_MEMORY", "1MB")
+        loader.publish(yard.home, yard.book, is_ordered=True)
+        texts = [text for (text,) in yard.rows("SELECT text FROM documents ORDER BY rowid")]
+        assert [text[5] for text in texts] == list("4132")
+        assert yard.problems() == []
+
     def test_what_does_not_fit_into_memory_goes_beside_it(
         self, bare_yard: Yard, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -215,8 +215,8 @@ class LoadRows:
 
     ``spans`` are those of the commit, with ``retired_by``; ``retired`` the older spans that it replaced;
     ``sightings`` carry the root's location, the counts of the content as they are now, whether its content was
-    forgotten since (``is_void``), and the sighting that says what is current at the uri by then (``newest_no``);
-    ``forgotten`` are the contents that the commit forgot.
+    forgotten since (``is_void``), and of a revisit the sighting that says what is current at the uri by then
+    (``newest_no``); ``forgotten`` are the contents that the commit forgot.
     """
 
     spans: Sequence[sa.Row[Any]]
@@ -248,7 +248,7 @@ def load_rows(ledger: Ledger, commit_no: int) -> LoadRows:
     sightings = (
         sa.select(SIGHTINGS, ROOTS.c.location, content.c.encoding, content.c.encoding_confidence,
                   content.c.document_count, content.c.reject_count, is_void().label("is_void"),
-                  newest.scalar_subquery().label("newest_no"))
+                  sa.case((SIGHTINGS.c.is_revisit, newest.scalar_subquery())).label("newest_no"))
         .join(ROOTS, ROOTS.c.root_id == SIGHTINGS.c.root_id)
         .outerjoin(content, content.c.file_id == SIGHTINGS.c.file_id)
         .where(SIGHTINGS.c.commit_no == commit_no)

@@ -1,4 +1,4 @@
-"""Tombstones: contents that were forgotten, and are refused."""
+"""Tombstones: contents that were forgotten, and are refused.  An index of what is retired, without all that is not."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -8,7 +8,7 @@ down_revision = "0002"
 
 
 def upgrade() -> None:
-    """Create ``tombstones``, and its index."""
+    """Create ``tombstones``, and its index; make the other index anew."""
     op.create_table(
         "tombstones",
         sa.Column("commit_no", sa.BigInteger, primary_key=True, autoincrement=False),
@@ -17,3 +17,6 @@ def upgrade() -> None:
         sa.Column("erased_at", sa.BigInteger),
     )
     op.create_index("tombstones_file", "tombstones", ["file_id"])
+    op.drop_index("spans_retired", "spans")
+    retired = sa.text("retired_by IS NOT NULL")
+    op.create_index("spans_retired", "spans", ["retired_by"], sqlite_where=retired, postgresql_where=retired)
