@@ -90,7 +90,7 @@ def _opened(database: duckdb.DuckDBPyConnection, target: Path, tables: Sequence[
     return snapshots.about_open(database, target)
 
 
-def _put_in_order(database: duckdb.DuckDBPyConnection, source: Path, target: Path, tables: Sequence[str]) -> None:
+def put_in_order(database: duckdb.DuckDBPyConnection, source: Path, target: Path, tables: Sequence[str]) -> None:
     """Copy the tables into a new file, where documents stand in the order of most questions, and use that one.
 
     Commits come in the order of time, each in an order of its own; then a question about one month or language must
@@ -173,7 +173,7 @@ def build(
         with uninterrupted():
             settle(database, touched, is_new=base is None)
             if is_ordered:
-                _put_in_order(database, first, target, tables)
+                put_in_order(database, first, target, tables)
             is_same = known.views_fingerprint == ddl.fingerprint(views) and not is_ordered
             _finish(database, book, last, () if is_same else views, views)
     except (duckdb.IOException, duckdb.FatalException) as error:
