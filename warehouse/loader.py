@@ -109,7 +109,7 @@ def put_in_order(database: duckdb.DuckDBPyConnection, source: Path, target: Path
             order = "ORDER BY language, published_on, document_id" if table == "documents" else ""
             database.execute(f"INSERT INTO {table} BY NAME SELECT * FROM unordered.{table} {order}")  # noqa: S608
     except duckdb.OutOfMemoryException:
-        database.execute("USE memory")
+        database.execute("RESET memory_limit; USE memory")
         database.execute("DETACH warehouse")
         copy_file(source, target)
         _attach(database, target)
@@ -176,7 +176,7 @@ def build(
                 put_in_order(database, first, target, tables)
             is_same = known.views_fingerprint == ddl.fingerprint(views) and not is_ordered
             _finish(database, book, last, () if is_same else views, views)
-    except (duckdb.IOException, duckdb.FatalException) as error:
+    except (duckdb.IOException, duckdb.FatalException, duckdb.OutOfMemoryException) as error:
         raise TransientError(
             f"the snapshot could not be built ({str(error).splitlines()[0]}); what is committed is safe, "
             "run `newsmill publish` when that is mended"
