@@ -22,7 +22,7 @@ import duckdb
 import pyarrow as pa
 
 from warehouse import presence, snapshots
-from warehouse.errors import ConfigError, QueryError
+from warehouse.errors import ConfigError, DamagedError, QueryError
 from warehouse.layout import Home
 from warehouse.schema import quoted
 
@@ -83,6 +83,28 @@ def newest_or_error(home: Home) -> Path:
         presence.check(home, None)
         raise QueryError(f"nothing is published in {home.path} yet; run `newsmill ingest PATH` first")
     return path
+
+
+@contextlib.contextmanager
+def newest_connected(
+    home: Home, options: QueryOptions = DEFAULTS, attach: Attach | None = None
+) -> Iterator[tuple[Path, duckdb.DuckDBPyConnection]]:
+    """The newest snapshot and a locked-down connection to it.
+
+    One that is taken away between looking and opening is no damage: whoever did that published the next before.
+    """
+    with contextlib.ExitStack() as stack:
+        path = newest_or_error(home)
+        while True:
+            try:
+                connection = stack.enter_context(connected(path, options, attach))
+                break
+            except DamagedError:
+                newest = newest_or_error(home)
+                if path.exists() or newest == path:
+                    raise
+                path = newest
+        yield path, connection
 
 
 def _kinds(connection: duckdb.DuckDBPyConnection, sql: str) -> list[tuple[str, str]]:
@@ -163,8 +185,7 @@ def streamed(
         "".join([sql, *(value for value in (parameters or {}).values() if isinstance(value, str))]).encode()
     except UnicodeEncodeError as error:
         raise QueryError("the query holds bytes that are no text") from error
-    path = newest_or_error(home)
-    with connected(path, options, attach) as connection:
+    with newest_connected(home, options, attach) as (path, connection):
         about = snapshots.about_open(connection, path)
         if not is_ledger_elsewhere:
             presence.check(home, (about.commit_no, about.commit_hash))

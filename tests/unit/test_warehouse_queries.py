@@ -14,7 +14,7 @@ import pyarrow as pa
 import pytest
 
 from warehouse import queries, snapshots
-from warehouse.errors import ConfigError, LedgerError, NewsmillError, QueryError
+from warehouse.errors import ConfigError, DamagedError, LedgerError, NewsmillError, QueryError
 from warehouse.layout import Home
 from warehouse.queries import QueryOptions
 
@@ -287,6 +287,17 @@ def test_nothing_published_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(QueryError, match=r"newsmill ingest"):
         queries.rows(Home(tmp_path / "nowhere"), "SELECT 1")
     assert not (tmp_path / "nowhere").exists()
+
+
+def test_a_snapshot_that_is_taken_away_before_it_is_opened(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Looked up, then removed, while the next stands already."""
+    real, looks = snapshots.newest, [home.versions / "warehouse-00000000.duckdb"]
+    monkeypatch.setattr(snapshots, "newest", lambda of: looks.pop() if looks else real(of))
+    assert queries.rows(home, "SELECT 1 AS one") == [{"one": 1}]
+    assert looks == []
+    monkeypatch.setattr(snapshots, "newest", lambda _: home.versions / "warehouse-00000000.duckdb")
+    with pytest.raises(DamagedError, match="cannot be opened"):
+        queries.rows(home, "SELECT 1 AS one")
 
 
 def test_a_lost_ledger_stops_a_query(new_mill: Callable[..., Any]) -> None:
