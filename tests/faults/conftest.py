@@ -1,8 +1,11 @@
 """What the faults share: the shim that kills a process at the n-th call by which it changes its home."""
 
+import os
 import shutil
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -26,3 +29,17 @@ def shim(compiled: Path | str) -> Path:
     if isinstance(compiled, str):
         pytest.skip(compiled)
     return compiled
+
+
+@pytest.fixture(scope="session")
+def memory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder in memory where there is one: a kill says nothing about disks, so none need be waited for."""
+    shared = Path("/dev/shm")
+    if not os.access(shared, os.W_OK) or shutil.disk_usage(shared).free < 500_000_000:
+        yield tmp_path_factory.mktemp("kills")
+        return
+    folder = Path(tempfile.mkdtemp(prefix="newsmill-kills-", dir=shared))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
