@@ -14,7 +14,7 @@ NEWSMILL := $(BIN)/newsmill
 PEERS := naive datatrove dlt dask
 
 .DEFAULT_GOAL := help
-.PHONY: help ingest test test-long test-duckdb2 eval fuzz bench bench-peers check format docs lock clean
+.PHONY: help ingest test test-faults test-long test-duckdb2 eval fuzz bench bench-peers check format docs lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -25,6 +25,9 @@ ingest: .venv/core.done ## ingest INPUT (default: the samples) and show what cam
 
 test: .venv/dev.done ## the tests, below ten minutes on two cores
 	$(BIN)/python -m pytest $(PARALLEL)
+
+test-faults: .venv/dev.done ## campaigns of crashes and errors: every step of an ingest, replay and compaction
+	$(BIN)/python -m pytest -m faults --numprocesses auto --maxprocesses 4 --dist load
 
 test-long: .venv/dev.done ## the long campaigns: crash points, hostile input
 	$(BIN)/python -m pytest -m long

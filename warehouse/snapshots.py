@@ -110,10 +110,15 @@ def last_published(home: Home) -> tuple[int, str] | None:
     return found.commit_no, found.commit_hash
 
 
+def next_name(home: Home) -> str:
+    """The name of the snapshot that is published next."""
+    versions = numbered(home)
+    return f"warehouse-{versions[-1][0] + 1 if versions else 1:08d}.duckdb"
+
+
 def publish_file(home: Home, built: Path) -> Path:
     """Give a built and closed database the next number, make it read-only and point the symlink at it."""
-    versions = numbered(home)
-    final = home.versions / f"warehouse-{versions[-1][0] + 1 if versions else 1:08d}.duckdb"
+    final = home.versions / next_name(home)
     built.chmod(0o444)
     rename_durably(built, final)
     point(home)

@@ -4,7 +4,8 @@ Belongs here: checks across ledger, parts and snapshot.  Does not belong here: m
 
 What is proven: the chain of commits is whole; every path is in exactly one state; records read = documents +
 rejects; every named part is on disk as it was written; the snapshot holds every commit and as many rows as the
-parts.  ``deep`` also builds the whole projection anew from the parts and compares every row.
+parts.  ``deep`` also builds the whole projection anew from the parts and compares every row, and proves every byte of
+every snapshot that is kept.
 """
 
 from collections.abc import Callable, Iterator
@@ -14,7 +15,7 @@ from pathlib import Path
 import duckdb
 
 from warehouse import ddl, ledger, loader, parts, snapshots
-from warehouse.durable import lock, temporary_file
+from warehouse.durable import hash_file, lock, temporary_file
 from warehouse.errors import DamagedError
 from warehouse.layout import Home
 from warehouse.records import Commit
@@ -98,6 +99,8 @@ def verify(
     if newest is not None:
         try:
             problems.extend(_snapshot_problems(home, book, newest, commits))
+            if deep:
+                problems.extend(_altered_snapshots(home, book))
             if deep and not damaged:
                 # Under the loader lock: a publish sweeps what it takes for the remains of a killed build.
                 with lock(home.lock("loader")):
@@ -132,6 +135,16 @@ def _snapshot_problems(home: Home, book: ledger.Ledger, path: Path, commits: lis
         yield from _count_problems(book, database)
         yield from _invariant_problems(book, database)
         yield from _derived_problems(database)
+
+
+def _altered_snapshots(home: Home, book: ledger.Ledger) -> Iterator[str]:
+    """Every snapshot whose bytes are not those that were published; nothing is known of those of an older newsmill."""
+    published = ledger.snapshot_sums(book)
+    newest = snapshots.newest(home)
+    for _, path in snapshots.numbered(home):
+        if path.name in published and (hash_file(path), path.stat().st_size) != published[path.name]:
+            then = "run `newsmill rebuild`" if path == newest else "remove it, nothing depends on it"
+            yield f"snapshot: {path.name} was altered: its sha256 is not the ledger's; {then}"
 
 
 def _count_problems(book: ledger.Ledger, database: duckdb.DuckDBPyConnection) -> Iterator[str]:

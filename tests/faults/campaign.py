@@ -7,6 +7,7 @@ the server (``crasher.py``), what must hold (the tests).
 import itertools
 import json
 import os
+import select
 import shutil
 import signal
 import subprocess
@@ -17,6 +18,8 @@ from pathlib import Path
 from typing import IO, Any, cast
 
 HERE = Path(__file__).parent
+# Only against waiting for ever.
+LONGEST_SECONDS = 180
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,9 @@ class Crasher:
     def order(self, **words: Any) -> dict[str, Any]:
         """Send one order and wait for the answer."""
         self.send(words)
-        line = cast("IO[bytes]", self.process.stdout).readline()
+        stream = cast("IO[bytes]", self.process.stdout)
+        assert select.select([stream], [], [], LONGEST_SECONDS)[0], f"nothing came of {words}"
+        line = stream.readline()
         assert line, "the fork server has died"
         return dict(json.loads(line))
 

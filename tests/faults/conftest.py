@@ -7,6 +7,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -43,3 +44,19 @@ def memory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """What the campaigns of this run were worth: faults, and the different places in the code that calls came from."""
+    faults, survived, sites = 0, 0, set[tuple[str, ...]]()
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            found = dict(getattr(report, "user_properties", ())) if getattr(report, "when", "") == "call" else {}
+            faults += int(found.get("faults", 0))
+            survived += int(found.get("survived", 0))
+            sites |= {tuple(site) for site in found.get("sites", ())}
+    if faults:
+        lines = len({site[2] for site in sites})
+        terminalreporter.write_line(
+            f"faults: {faults} tried, {survived} survived; {len(sites)} kinds of calls, from {lines} code paths"
+        )

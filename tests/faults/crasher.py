@@ -23,7 +23,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -305,9 +305,14 @@ def forked_template() -> None:
     class Forked:
         """What ``pool`` uses of a ``Popen``."""
 
-        def __init__(self, command: list[str], **_options: Any) -> None:
+        def __init__(self, command: list[str], *, pass_fds: list[int], **_options: Any) -> None:
             self.pid = os.fork()
             if self.pid == 0:
+                # Executed, it would have no other socket: the end of this one is how it learns to go.
+                for fd in map(int, os.listdir("/proc/self/fd")):
+                    with suppress(OSError):
+                        if fd not in pass_fds and os.readlink(f"/proc/self/fd/{fd}").startswith("socket:"):
+                            os.close(fd)
                 sys.argv = command[2:]
                 try:
                     worker.main()
@@ -318,7 +323,6 @@ def forked_template() -> None:
             """Its end."""
             return os.waitpid(self.pid, 0)[1]
 
-    # Its end of the socket must not stay open in the template's children, as it does not where it is executed.
     real = pool.subprocess
     pool.subprocess = SimpleNamespace(Popen=Forked, DEVNULL=real.DEVNULL, TimeoutExpired=real.TimeoutExpired)
 

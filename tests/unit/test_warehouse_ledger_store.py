@@ -229,6 +229,7 @@ class TestTables:
         commits = ledger.commits_above(book, 0)
         with book.writing() as connection:
             for statement in (
+                "DROP TABLE snapshots",
                 "DROP INDEX parts_replaced",
                 "ALTER TABLE parts DROP COLUMN replaced_by",
                 "UPDATE alembic_version SET version_num = '0001'",

@@ -5,7 +5,7 @@ version gets there (``migrations``); a test proves that both ways end at the sam
 
 Times are microseconds since 1970 UTC; stamps are nanoseconds.  ``commits``, ``parts``, ``spans``, ``sightings`` are
 only ever appended to, but for ``spans.retired_by`` and ``parts.replaced_by``; ``commits.commit_hash`` chains all four.
-``stamps`` and ``runs`` change in place.
+``stamps``, ``runs`` and ``snapshots`` change in place.
 """
 
 from sqlalchemy import BigInteger, Boolean, Column, Float, Index, Integer, MetaData, String, Table, Text
@@ -119,4 +119,13 @@ SIGHTINGS = Table(
     Index("sightings_commit", "commit_no"),
     Index("sightings_uri", "root_id", "uri"),
     Index("sightings_file", "file_id"),
+)
+
+# What each published file is, so that a damaged one is known by its bytes.  Losing it costs that knowledge only.
+SNAPSHOTS = Table(
+    "snapshots",
+    METADATA,
+    Column("name", String(64), primary_key=True),
+    Column("sha256", String(64), nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
 )
