@@ -18,7 +18,7 @@ import duckdb
 import pyarrow as pa
 
 from warehouse import ddl, ledger, snapshots
-from warehouse.durable import copy_file, hash_file, lock, temporary_file, uninterrupted
+from warehouse.durable import copy_file, lock, temporary_file, uninterrupted
 from warehouse.errors import DamagedError, TransientError
 from warehouse.held import HeldRows
 from warehouse.layout import Home
@@ -294,13 +294,7 @@ def publish(
                     return Published(None, 0, 0.0)
         with temporary_file(home.versions) as target:
             commits = build(home, book, target, base=base, on_commit=on_commit)
-            ledger.note_snapshot(
-                book,
-                snapshots.next_name(home),
-                hash_file(target),
-                target.stat().st_size,
-                kept=[path.name for _, path in snapshots.numbered(home)],
-            )
+            ledger.note_snapshot(book, *snapshots.identity(home, target))
             path = snapshots.publish_file(home, target)
-        snapshots.prune(home)
+        snapshots.prune(home, ledger.snapshot_sums(book) if rebuild else {})
         return Published(path, commits, time.monotonic() - started)

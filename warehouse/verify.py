@@ -15,7 +15,7 @@ from pathlib import Path
 import duckdb
 
 from warehouse import ddl, ledger, loader, parts, snapshots
-from warehouse.durable import hash_file, lock, temporary_file
+from warehouse.durable import lock, temporary_file
 from warehouse.errors import DamagedError
 from warehouse.layout import Home
 from warehouse.records import Commit
@@ -100,7 +100,9 @@ def verify(
         try:
             problems.extend(_snapshot_problems(home, book, newest, commits))
             if deep:
-                problems.extend(_altered_snapshots(home, book))
+                # A publish removes old ones.
+                with lock(home.lock("loader")):
+                    problems.extend(_altered_snapshots(home, book))
             if deep and not damaged:
                 # Under the loader lock: a publish sweeps what it takes for the remains of a killed build.
                 with lock(home.lock("loader")):
@@ -139,12 +141,8 @@ def _snapshot_problems(home: Home, book: ledger.Ledger, path: Path, commits: lis
 
 def _altered_snapshots(home: Home, book: ledger.Ledger) -> Iterator[str]:
     """Every snapshot whose bytes are not those that were published; nothing is known of those of an older newsmill."""
-    published = ledger.snapshot_sums(book)
-    newest = snapshots.newest(home)
-    for _, path in snapshots.numbered(home):
-        if path.name in published and (hash_file(path), path.stat().st_size) != published[path.name]:
-            then = "run `newsmill rebuild`" if path == newest else "remove it, nothing depends on it"
-            yield f"snapshot: {path.name} was altered: its sha256 is not the ledger's; {then}"
+    for path in snapshots.altered(home, ledger.snapshot_sums(book)):
+        yield f"snapshot: {path.name} was altered: its sha256 is not the ledger's; run `newsmill rebuild`"
 
 
 def _count_problems(book: ledger.Ledger, database: duckdb.DuckDBPyConnection) -> Iterator[str]:

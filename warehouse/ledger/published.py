@@ -11,7 +11,7 @@ from warehouse.ledger.store import Ledger
 from warehouse.ledger.tables import SNAPSHOTS
 
 
-def note_snapshot(ledger: Ledger, name: str, sha256: str, size_bytes: int, *, kept: Iterable[str]) -> None:
+def note_snapshot(ledger: Ledger, name: str, sha256: str, size_bytes: int, kept: Iterable[str]) -> None:
     """Record a snapshot that is about to get its name, and forget all others but those that are ``kept``.
 
     Before the rename: a row without a file says nothing, but a file without a row could not be proven.
