@@ -114,7 +114,10 @@ class Tried:
         problems += [
             f"{name} differ: {found['rows'].get(name)} instead of {wanted[name]}"
             for name in wanted
-            if found.get("rows") and found["rows"].get(name) != wanted[name]
+            # Of two files with the same bytes the one that could be read is the first: another uri, as many rows.
+            if found.get("rows")
+            and found["rows"].get(name, [])[: 1 if more.get("reads") and name in ("documents", "files") else 2]
+            != wanted[name][: 1 if more.get("reads") and name in ("documents", "files") else 2]
         ]
         if problems:
             problems.append(log + crasher.log(home))
