@@ -14,7 +14,7 @@ NEWSMILL := $(BIN)/newsmill
 PEERS := naive datatrove dlt dask
 
 .DEFAULT_GOAL := help
-.PHONY: help ingest test test-long test-duckdb2 eval fuzz bench bench-peers check format docs lock clean
+.PHONY: help ingest test test-faults test-long test-duckdb2 eval fuzz bench bench-peers check format docs lock sbom clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -25,6 +25,9 @@ ingest: .venv/core.done ## ingest INPUT (default: the samples) and show what cam
 
 test: .venv/dev.done ## the tests, below ten minutes on two cores
 	$(BIN)/python -m pytest $(PARALLEL)
+
+test-faults: .venv/dev.done ## campaigns of crashes and errors: every step of an ingest, replay and compaction
+	$(BIN)/python -m pytest -m faults --numprocesses auto --maxprocesses 4 --dist load
 
 test-long: .venv/dev.done ## the long campaigns: crash points, hostile input
 	$(BIN)/python -m pytest -m long
@@ -61,6 +64,9 @@ docs: .venv/core.done ## renew the pages that are made from the code: formats, d
 
 lock: ## renew requirements/*.txt from pyproject.toml
 	$(PYTHON) requirements/lock.py
+
+sbom: ## write newsmill.cdx.json: every package of the locks, with hashes (CycloneDX)
+	$(PYTHON) requirements/sbom.py > newsmill.cdx.json
 
 clean: ## remove the environment and caches; data/ stays
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -8,6 +8,7 @@ A file that was renamed here is whole and survives a power cut, as far as the di
 
 import contextlib
 import fcntl
+import hashlib
 import os
 import shutil
 import signal
@@ -124,6 +125,12 @@ def lock(path: Path, *, on_wait: Callable[[], None] | None = None, wait: bool = 
         yield
     finally:
         os.close(fd)
+
+
+def hash_file(path: Path) -> str:
+    """sha256 of the bytes of a file, 64 hex digits."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 _FICLONE = 0x40049409  # linux/fs.h: share the blocks of another file, where the file system can

@@ -241,6 +241,7 @@ def publish(
                     return Published(None, 0, 0.0)
         with temporary_file(home.versions) as target:
             commits = build(home, book, target, base=base, is_ordered=is_ordered or rebuild, on_commit=on_commit)
+            ledger.note_snapshot(book, *snapshots.identity(home, target))
             path = snapshots.publish_file(home, target)
-        snapshots.prune(home)
+        snapshots.prune(home, ledger.snapshot_sums(book) if rebuild else {})
         return Published(path, commits, time.monotonic() - started)

@@ -12,14 +12,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from operator import attrgetter
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from warehouse.durable import rename_durably, temporary_file
+from warehouse.durable import hash_file, rename_durably, temporary_file
 from warehouse.errors import DamagedError
 from warehouse.layout import Home
 from warehouse.records import Document, FileResult, PartReceipt, Span, short_hash
@@ -218,11 +217,6 @@ def tables(results: Sequence[FileResult], version: str, batch: str) -> dict[str,
     }
 
 
-def _hash_file(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
 @dataclass(frozen=True, slots=True)
 class PartOptions:
     """How tightly a part is written: the level of zstd, and how long a page is, which is compressed by itself."""
@@ -248,7 +242,7 @@ def write(home: Home, kind: str, table: pa.Table, batch: str, options: PartOptio
             write_page_checksum=True,
             write_statistics=[name for name in table.schema.names if name not in ("text", "source_metadata")],
         )
-        digest = _hash_file(temporary)
+        digest = hash_file(temporary)
         name = f"{batch}-{digest[:16]}.parquet"
         temporary.chmod(0o444)
         size = temporary.stat().st_size
@@ -263,7 +257,7 @@ def problem(home: Home, part: PartReceipt) -> str | None:
         return "is missing"
     if path.stat().st_size != part.size_bytes:
         return f"has {path.stat().st_size} bytes instead of {part.size_bytes}"
-    if _hash_file(path) != part.sha256:
+    if hash_file(path) != part.sha256:
         return "was altered: its sha256 is not the ledger's"
     return None
 

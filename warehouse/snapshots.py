@@ -9,14 +9,14 @@ import itertools
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
 
 from warehouse.clock import now_us
-from warehouse.durable import TEMPORARY, link_durably, rename_durably, uninterrupted
+from warehouse.durable import TEMPORARY, hash_file, link_durably, rename_durably, uninterrupted
 from warehouse.errors import DamagedError
 from warehouse.layout import Home
 from warehouse.schema import quoted
@@ -110,10 +110,30 @@ def last_published(home: Home) -> tuple[int, str] | None:
     return found.commit_no, found.commit_hash
 
 
+def next_name(home: Home) -> str:
+    """The name of the snapshot that is published next."""
+    versions = numbered(home)
+    return f"warehouse-{versions[-1][0] + 1 if versions else 1:08d}.duckdb"
+
+
+def identity(home: Home, built: Path) -> tuple[str, str, int, list[str]]:
+    """What the ledger is to know of a file that is published next: name, sha256, length; and which others there are."""
+    kept = [path.name for _, path in numbered(home)]
+    return next_name(home), hash_file(built), built.stat().st_size, kept
+
+
+def altered(home: Home, sums: Mapping[str, tuple[str, int]]) -> list[Path]:
+    """The snapshots that are not what was published; ``sums`` are sha256 and length by name where they are known."""
+    return [
+        path
+        for _, path in numbered(home)
+        if path.name in sums and (hash_file(path), path.stat().st_size) != sums[path.name]
+    ]
+
+
 def publish_file(home: Home, built: Path) -> Path:
     """Give a built and closed database the next number, make it read-only and point the symlink at it."""
-    versions = numbered(home)
-    final = home.versions / f"warehouse-{versions[-1][0] + 1 if versions else 1:08d}.duckdb"
+    final = home.versions / next_name(home)
     built.chmod(0o444)
     rename_durably(built, final)
     point(home)
@@ -130,11 +150,12 @@ def point(home: Home) -> None:
         link_durably(target, home.warehouse)
 
 
-def prune(home: Home) -> list[Path]:
+def prune(home: Home, sums: Mapping[str, tuple[str, int]]) -> list[Path]:
     """Remove snapshots that nobody should still be opening; under the loader lock only.
 
-    The newest two and those younger than an hour stay, at most five.  A reader that has an older one open keeps it:
-    the file lives until it is closed.
+    Those that differ from ``sums`` go: a rebuild, which was to mend them, gives them.  Else the newest two and those
+    younger than an hour stay, at most five.  A reader that has an older one open keeps it: the file lives until it is
+    closed.
     """
     young = now_us() * 1000 - KEEP_SECONDS * 1_000_000_000
     gone = [
@@ -142,6 +163,7 @@ def prune(home: Home) -> list[Path]:
         for age, (_, path) in enumerate(reversed(numbered(home)))
         if age >= KEEP_MOST or (age >= KEEP_NEWEST and path.stat().st_mtime_ns < young)
     ]
+    gone += [path for path in altered(home, sums) if path not in gone]
     for path in gone:
         path.unlink(missing_ok=True)
     return gone

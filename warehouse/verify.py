@@ -5,7 +5,7 @@ Belongs here: checks across ledger, parts and snapshot.  Does not belong here: m
 What is proven: the chain of commits is whole; every path is in exactly one state; records read = documents +
 rejects; every named part is on disk as it was written; the snapshot holds every commit and as many rows as the
 parts; nothing on disk has rows of a content that was forgotten.  ``deep`` also builds the whole projection anew from
-the parts and compares every row.
+the parts and compares every row, and proves every byte of every snapshot that is kept.
 """
 
 from collections.abc import Callable, Iterator
@@ -100,6 +100,10 @@ def verify(
         try:
             problems.extend(forget.traces(home, book))
             problems.extend(_snapshot_problems(home, book, newest, commits))
+            if deep:
+                # A publish removes old ones.
+                with lock(home.lock("loader")):
+                    problems.extend(_altered_snapshots(home, book))
             if deep and not damaged:
                 # Under the loader lock: a publish sweeps what it takes for the remains of a killed build.
                 with lock(home.lock("loader")):
@@ -134,6 +138,12 @@ def _snapshot_problems(home: Home, book: ledger.Ledger, path: Path, commits: lis
         yield from _count_problems(book, database)
         yield from _invariant_problems(book, database)
         yield from _derived_problems(database)
+
+
+def _altered_snapshots(home: Home, book: ledger.Ledger) -> Iterator[str]:
+    """Every snapshot whose bytes are not those that were published; nothing is known of those of an older newsmill."""
+    for path in snapshots.altered(home, ledger.snapshot_sums(book)):
+        yield f"snapshot: {path.name} was altered: its sha256 is not the ledger's; run `newsmill rebuild`"
 
 
 def _count_problems(book: ledger.Ledger, database: duckdb.DuckDBPyConnection) -> Iterator[str]:

@@ -1,9 +1,13 @@
 """What the faults share: the shim that kills a process at the n-th call by which it changes its home."""
 
+import os
 import shutil
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,3 +30,33 @@ def shim(compiled: Path | str) -> Path:
     if isinstance(compiled, str):
         pytest.skip(compiled)
     return compiled
+
+
+@pytest.fixture(scope="session")
+def memory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder in memory where there is one: a kill says nothing about disks, so none need be waited for."""
+    shared = Path("/dev/shm")
+    if not os.access(shared, os.W_OK) or shutil.disk_usage(shared).free < 500_000_000:
+        yield tmp_path_factory.mktemp("kills")
+        return
+    folder = Path(tempfile.mkdtemp(prefix="newsmill-kills-", dir=shared))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """What the campaigns of this run were worth: faults, and the different places in the code that calls came from."""
+    faults, survived, sites = 0, 0, set[tuple[str, ...]]()
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            found = dict(getattr(report, "user_properties", ())) if getattr(report, "when", "") == "call" else {}
+            faults += int(found.get("faults", 0))
+            survived += int(found.get("survived", 0))
+            sites |= {tuple(site) for site in found.get("sites", ())}
+    if faults:
+        lines = len({site[2] for site in sites})
+        terminalreporter.write_line(
+            f"faults: {faults} tried, {survived} survived; {len(sites)} kinds of calls, from {lines} code paths"
+        )

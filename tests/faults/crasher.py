@@ -3,12 +3,12 @@
 Started by the tests with crashpoint.c preloaded, or without where there is no compiler: then the calls of this
 project's own Python code are counted instead.  Orders come in as JSON lines, answers go out as JSON lines.
 
-    {"do": "ingest", "home": …, "raw": …, "at": n, "action": …, "mutant": …, "trace": …}   a child, killed at call n;
-        with "work" replay it replays everything as another pipeline version would, with compact it compacts, with
-        forget it forgets a content that was seen twice
+    {"do": "work", "home": …, "raw": …, "at": n, "action": …, "mutant": …, "trace": …}   a child that ingests, and finds
+        its end or an error ("errno") at call n; "work" names other work than an ingest (``WORK``); "reads": calls that
+        look at home and raw files count instead of those that change the home; "mount": what loses its power
     {"do": "recover", "home": …, "raw": …, "acks": …}   what stands there, one clean ingest, verify --deep, the rows;
         with "work" compact also a clean compaction before the proof; with forget a clean forgetting where the killed
-        one was not begun: one that was begun must be finished by the ingest
+        one was not begun: one that was begun must be finished by the ingest; with "shallow" verify without --deep
 """
 
 import ctypes
@@ -16,13 +16,19 @@ import gc
 import hashlib
 import json
 import os
+import re
+import shutil
 import signal
 import sqlite3
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 # All work in the one process whose calls are counted.
@@ -34,13 +40,24 @@ SETTINGS = ("--set", "batch_files=20", "--set", "publish_seconds=12", "--set", "
 def warm() -> None:
     """Import what an ingest imports, and start no thread: a child may only be forked from a process without."""
 
+    import duckdb  # noqa: F401 - imported for every child
+    import pyarrow.compute  # noqa: F401 - the same
+
+    import flows.cli.compact
+    import flows.cli.ingest
+    import flows.cli.publish
+    import flows.cli.replay
+    import flows.cli.verify  # noqa: F401 - the same
     from tasks.document import DocumentOptions, documents_of
-    from tasks.text import language
+    from tasks.text import language, words
+    from tasks.text.language import second_opinion
     from warehouse import ledger
     from warehouse.layout import Home
     from warehouse.records import RawFile, Stamp
 
     language.preload()
+    words.preload()
+    second_opinion.preload()
     stamp = Stamp(size_bytes=0, mtime_ns=0, ctime_ns=0, inode=0)
     file = RawFile(root="", uri="a.txt", source="", path=b"", stamp=stamp, file_id="0" * 64)
     documents_of([(file, b" date 2019-04 Ein Satz zum Warmwerden. Und noch einer.")], DocumentOptions())
@@ -158,10 +175,42 @@ def remove_before_commit() -> None:
     compact._merged = early
 
 
+def acknowledge_early() -> None:
+    """Mutant: a commit is acknowledged before it is made."""
+    from warehouse import ledger
+
+    append = ledger.append
+
+    def early(book: Any, *arguments: Any, **options: Any) -> Any:
+        fd = os.open(ACKS[0], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+        os.write(fd, f"{ledger.last_commit(book)[0] + 1}\n".encode())
+        os.close(fd)
+        return append(book, *arguments, **options)
+
+    ledger.append = early
+
+
+def refuse_what_cannot_be_read() -> None:
+    """Mutant: what could not be read now is taken for a bad file."""
+    from tasks import plan
+    from warehouse.vocabulary import FileStatus, Reason, Stage
+
+    deferral = plan.deferral
+
+    def refusal(file: Any, reason: Any) -> Any:
+        put_off = deferral(file, reason)
+        return replace(put_off, status=FileStatus.REJECTED, stage=Stage.READ, reason=Reason.DAMAGED)
+
+    plan.deferral = refusal
+
+
+ACKS: list[str] = []
 MUTANTS: dict[str, Callable[[], None]] = {
     "commit before parts": commit_before_parts,
     "in place": publish_in_place,
     "early": remove_before_commit,
+    "acknowledged early": acknowledge_early,
+    "refusing": refuse_what_cannot_be_read,
 }
 
 
@@ -201,39 +250,138 @@ class PythonCalls:
             os.killpg(0, signal.SIGKILL)
 
 
+PACKAGES = ("/flows/", "/tasks/", "/warehouse/")
+SITES: set[tuple[str, str, str]] = set()
+HELD: list[Any] = []
+
+
+def place(path: str) -> str:
+    """A name in the home without what differs from file to file."""
+    return re.sub(r"\.tmp-[^/]*?(?=$|-warehouse|\.wal|\.tmp)|[0-9a-f]{32}-[0-9a-f]{16}|\d{8}", "*", path)
+
+
+def ours(frame: Any) -> list[str]:
+    """The lines of this project among the callers of a frame, innermost first."""
+    lines = []
+    while frame is not None:
+        name = frame.f_code.co_filename
+        if any(package in name for package in PACKAGES) and "/site-packages/" not in name:
+            lines.append(f"{Path(name).stem}.{frame.f_code.co_name}:{frame.f_lineno}")
+        frame = frame.f_back
+    return lines
+
+
+def watch(shim: Any, home: str) -> None:
+    """Note for every call which code made it; a library's own thread works for what waits in the main thread."""
+
+    def seen(what: bytes, path: bytes) -> None:
+        lines = ours(sys._getframe()) or ours(sys._current_frames().get(threading.main_thread().ident))
+        SITES.add((what.decode(), place(os.fsdecode(path)[len(home) :]), " < ".join(lines[:4])))
+
+    HELD.append(ctypes.CFUNCTYPE(None, ctypes.c_char_p, ctypes.c_char_p)(seen))
+    shim.crash_watch(HELD[0])
+
+
 def arm(order: dict[str, Any]) -> None:
-    """Count from here on, and die at the call that the order names."""
+    """Count from here on, and die or fail at the call that the order names."""
     if os.environ.get("CRASH_SHIM"):
         shim = ctypes.CDLL(os.environ["CRASH_SHIM"])
         trace = order.get("trace")
         fd = os.open(trace, os.O_WRONLY | os.O_CREAT | os.O_APPEND) if trace else -1
+        if order.get("errno"):
+            shim.crash_error(order["errno"])
+        if order.get("reads"):
+            shim.crash_reads(os.fsencode(order["raw"]))
+        if order.get("mount"):
+            shim.crash_power(os.fsencode(order["mount"]))
+        if trace:
+            watch(shim, order["home"])
         shim.crash_arm(os.fsencode(order["home"]), b"", ctypes.c_long(order["at"]), order["action"].encode(), fd)
     else:
         PythonCalls(order["home"], order["at"], order.get("trace"))
 
 
-def ingest(order: dict[str, Any]) -> int:
-    """The ingest, replay, compaction or forgetting that may be killed."""
+def forked_template() -> None:
+    """Let a pool's template be forked from this warm process: the same code, without its start."""
+    from tasks import pool, worker
+
+    class Forked:
+        """What ``pool`` uses of a ``Popen``."""
+
+        def __init__(self, command: list[str], *, pass_fds: list[int], **_options: Any) -> None:
+            self.pid = os.fork()
+            if self.pid == 0:
+                # Executed, it would have no other socket: the end of this one is how it learns to go.
+                for fd in map(int, os.listdir("/proc/self/fd")):
+                    with suppress(OSError):
+                        if fd not in pass_fds and os.readlink(f"/proc/self/fd/{fd}").startswith("socket:"):
+                            os.close(fd)
+                sys.argv = command[2:]
+                try:
+                    worker.main()
+                finally:
+                    os._exit(0)
+
+        def wait(self, _seconds: float | None = None) -> int:
+            """Its end."""
+            return os.waitpid(self.pid, 0)[1]
+
+    real = pool.subprocess
+    pool.subprocess = SimpleNamespace(Popen=Forked, DEVNULL=real.DEVNULL, TimeoutExpired=real.TimeoutExpired)
+
+
+def work(order: dict[str, Any]) -> dict[str, Any]:
+    """The ingest, or other work, that may be killed."""
     from flows.cli.main import run
 
     steady(order.get("acks"))
+    ACKS.append(order["acks"])
     if order.get("mutant"):
         MUTANTS[order["mutant"]]()
-    if order.get("work") == "compact":
-        small_parts()
-        arm(order)
-        return run(["compact", "--home", order["home"], *NO_GRACE])
-    if order.get("work") == "forget":
-        arm(order)
-        return run(["forget", "--uri", FORGOTTEN, "--home", order["home"]])
-    if order.get("work") == "replay":
-        from tasks import version
-
-        version.pipeline_version = lambda: "2-faked"
-        arm(order)
-        return run(["replay", "--stale", "--direct", "--home", order["home"], *SETTINGS])
+    words = WORK[order.get("work", "ingest")](order)
     arm(order)
-    return run(["ingest", "--direct", order["raw"], "--home", order["home"], *SETTINGS])
+    return {"code": run([*words, "--home", order["home"]]), "sites": sorted(SITES)}
+
+
+def ingesting(order: dict[str, Any]) -> list[str]:
+    """An ingest in this process."""
+    return ["ingest", "--direct", order["raw"], *SETTINGS]
+
+
+def ingesting_with_workers(order: dict[str, Any]) -> list[str]:
+    """An ingest whose batches are the work of two forked processes."""
+    forked_template()
+    return ["ingest", "--direct", order["raw"], *SETTINGS, "--set", "workers=2", "--set", "batch_files=2"]
+
+
+def replaying(order: dict[str, Any]) -> list[str]:
+    """A replay of everything, as another pipeline version would do it."""
+    from tasks import version
+
+    version.pipeline_version = lambda: "2-faked"
+    return ["replay", "--stale", "--direct", *SETTINGS]
+
+
+def compacting(order: dict[str, Any]) -> list[str]:
+    """A compaction that comes in several pieces."""
+    small_parts()
+    return ["compact", *NO_GRACE]
+
+
+def cutting(order: dict[str, Any]) -> list[str]:
+    """An ingest in which one file is several batches."""
+    return [*ingesting(order), "--set", "batch_records=2"]
+
+
+WORK: dict[str, Callable[[dict[str, Any]], list[str]]] = {
+    "ingest": ingesting,
+    "workers": ingesting_with_workers,
+    "cuts": cutting,
+    "replay": replaying,
+    "compact": compacting,
+    "rebuild": lambda _order: ["rebuild"],
+    "forget": lambda _order: ["forget", "--uri", FORGOTTEN],
+}
 
 
 def small_parts() -> None:
@@ -244,15 +392,33 @@ def small_parts() -> None:
     maintain._options = lambda _settings: CompactOptions(level=1, part_bytes=150_000)
 
 
+@contextmanager
+def looked_at(home: Path) -> Iterator[sqlite3.Connection]:
+    """The ledger as a kill left it, opened in a copy: whoever opens it mends it.
+
+    Before it has tables there are empty ones.
+    """
+    with tempfile.TemporaryDirectory(dir=home.parent) as folder:
+        for path in home.glob("ledger.sqlite*"):
+            if not path.name.endswith("-shm"):
+                shutil.copy(path, folder)
+        with closing(sqlite3.connect(Path(folder) / "ledger.sqlite")) as ledger:
+            if not ledger.execute("SELECT 1 FROM sqlite_master WHERE name = 'sightings'").fetchall():
+                ledger.executescript(
+                    "CREATE TABLE commits (commit_no); CREATE TABLE parts (kind, name, sha256, replaced_by);"
+                    "CREATE TABLE sightings (uri, reason, status)"
+                )
+            yield ledger
+
+
 def left_behind(home: Path, acks: Path) -> list[str]:
     """What is wrong with what a kill left, before anybody has mended it."""
     import duckdb
 
     problems = []
-    with sqlite3.connect(home / "ledger.sqlite") as ledger:
+    with looked_at(home) as ledger:
         commits = [number for (number,) in ledger.execute("SELECT commit_no FROM commits ORDER BY commit_no")]
         parts = ledger.execute("SELECT kind, name, sha256 FROM parts WHERE replaced_by IS NULL").fetchall()
-    ledger.close()
     acknowledged = [int(line) for line in acks.read_text().split()] if acks.exists() else []
     if lost := set(acknowledged) - set(commits):
         problems.append(f"acknowledged commits {sorted(lost)} are lost")
@@ -275,11 +441,18 @@ def left_behind(home: Path, acks: Path) -> list[str]:
                     "OR paragraph_count <> "
                     "(SELECT count(*) FROM paragraphs WHERE paragraphs.document_id = documents.document_id)"
                 ).fetchone()
-            if held > len(commits) or odd:
+            if (held or 0) > len(commits) or odd:
                 problems.append(f"the snapshot holds commit {held} of {len(commits)}, {odd} documents are torn")
         except duckdb.Error as error:
             problems.append(f"what readers see does not open: {error}")
     return problems
+
+
+def refusals(home: Path) -> list[list[str | None]]:
+    """What the ledger says was refused, before anybody tries again; each with its reason where it has one."""
+    with looked_at(home) as ledger:
+        found = ledger.execute("SELECT DISTINCT uri, reason FROM sightings WHERE status = 'rejected' ORDER BY 1, 2")
+        return [list(row) for row in found.fetchall()]
 
 
 def rows(home: Path) -> dict[str, Any]:
@@ -314,7 +487,8 @@ def recover(order: dict[str, Any]) -> dict[str, Any]:
     from flows.cli.main import run
 
     home = Path(order["home"])
-    problems = left_behind(home, Path(order["acks"])) if order.get("acks") else []
+    problems = left_behind(home, Path(order["acks"]))
+    refused = refusals(home)
     where = ["--home", str(home)]
     if code := run(["ingest", "--direct", order["raw"], *where, "--set", "batch_files=20"]):
         problems.append(f"the clean ingest ended with {code}")
@@ -330,7 +504,8 @@ def recover(order: dict[str, Any]) -> dict[str, Any]:
             problems.append("the ingest left a forgetting half done")
         if not states and (code := run(["forget", "--uri", FORGOTTEN, *where])):
             problems.append(f"the clean forgetting ended with {code}")
-    if code := run(["verify", "--deep", *where]):
+    proof = ["verify"] if order.get("shallow") else ["verify", "--deep"]
+    if code := run([*proof, *where]):
         problems.append(f"verify ended with {code}")
     problems.extend(
         f"left lying about: {path.relative_to(home)}"
@@ -341,7 +516,7 @@ def recover(order: dict[str, Any]) -> dict[str, Any]:
         found = rows(home)
     except Exception as error:  # noqa: BLE001 - whatever it is, it is the finding
         return {"problems": [*problems, f"the warehouse does not answer: {error}"], "rows": {}}
-    return {"problems": problems, "rows": found}
+    return {"problems": problems, "rows": found, "refused": refused}
 
 
 def forked(work: Callable[[], dict[str, Any]], log: str) -> dict[str, Any]:
@@ -379,8 +554,8 @@ def main() -> None:
     warm()
     for line in sys.stdin:
         order = json.loads(line)
-        work = {"ingest": lambda order=order: {"code": ingest(order)}, "recover": lambda order=order: recover(order)}
-        answer = forked(work[order["do"]], order["log"])
+        do = {"work": work, "recover": recover}[order["do"]]
+        answer = forked(partial(do, order), order["log"])
         sys.stdout.write(json.dumps(answer) + "\n")
         sys.stdout.flush()
 

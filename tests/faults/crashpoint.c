@@ -1,12 +1,19 @@
-/* Counts the calls by which a process changes what stands below a folder, and kills its process group at one of them.
+/* Counts the calls by which processes change what stands below a folder, and makes one of them fatal or fail.
 
-   Loaded with LD_PRELOAD into a process that knows nothing of it.  Armed by crash_arm() through ctypes, or by the
+   Loaded with LD_PRELOAD into processes that know nothing of it.  Armed by crash_arm() through ctypes, or by the
    environment: CRASH_ROOT (folder), CRASH_SKIP (a folder below it that does not count, may be empty), CRASH_AT (number
-   of the call, 0 for never), CRASH_ACTION (before, after, torn), CRASH_TRACE (file that gains a line for each call).
+   of the call, 0 for never), CRASH_ACTION, CRASH_ERRNO, CRASH_TRACE (file that gains a line for each call), CRASH_COUNT
+   (file of 8 bytes that holds the number of calls, so that all processes of a command count together).
 
-   Seen: libc calls of this process and its threads.  Not seen: raw system calls, io_uring, memory maps (SQLite's -shm,
-   which is rebuilt).  "Durable" is what the name says to a reader that comes after a kill, not after a power cut.  */
+   Actions: before, after, torn kill the process group before the call, after it, or with half of its bytes written.
+   error lets the call fail once with the errno, errors that call and every later one: a disk that is full or dead.
+   power takes a mounted ext4 the plug out (crash_power) before the call, and kills.
+   With crash_reads() opens, listings and reads below the root and a second folder count instead of changes.
+
+   Children that are forked count on with their parent.  Seen: libc calls of a process and its threads.  Not seen: raw
+   system calls, io_uring, memory maps (SQLite's -shm, which is rebuilt).  */
 #define _GNU_SOURCE
+#include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -16,17 +23,24 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/types.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
-enum { BEFORE, AFTER, TORN };
+enum { BEFORE, AFTER, TORN, ERROR, ERRORS, POWER };
+/* What a hit leaves for its caller to do. */
+enum { GO_ON, DO_AND_DIE, FAIL };
 
-static char root[1024], skip[1024];
-static volatile long count = 0;
+static const char *const names[] = {"before", "after", "torn", "error", "errors", "power"};
+static char root[1024], skip[1024], plug[1024], second[1024];
+static long own_count = 0;
+static volatile long *count = &own_count;
 static long target = 0;
-static int action = BEFORE, trace = -1;
+static int action = BEFORE, number_of_error = ENOSPC, trace = -1, counts_reads = 0;
+static void (*seen)(const char *what, const char *path) = NULL;
 static pthread_mutex_t one_at_a_time = PTHREAD_MUTEX_INITIALIZER;
 
 static ssize_t raw_write(int fd, const void *data, size_t size) {
@@ -36,32 +50,64 @@ static ssize_t raw_write(int fd, const void *data, size_t size) {
 }
 
 void crash_arm(const char *folder, const char *without, long at, const char *how, int trace_fd) {
-    snprintf(root, sizeof root, "%s", folder ? folder : "");
+    void *shared = mmap(NULL, sizeof(long), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (shared != MAP_FAILED) count = shared;
     snprintf(skip, sizeof skip, "%s", without ? without : "");
-    count = 0;
+    *count = 0;
     target = at;
-    action = how && !strcmp(how, "after") ? AFTER : how && !strcmp(how, "torn") ? TORN : BEFORE;
+    action = BEFORE;
+    for (int name = 0; how && name < (int)(sizeof names / sizeof *names); name++)
+        if (!strcmp(how, names[name])) action = name;
     trace = trace_fd;
+    snprintf(root, sizeof root, "%s", folder ? folder : "");
 }
 
-long crash_count(void) { return count; }
+void crash_error(int number) { number_of_error = number; }
+void crash_power(const char *mounted) { snprintf(plug, sizeof plug, "%s", mounted); }
+void crash_watch(void (*watcher)(const char *, const char *)) { seen = watcher; }
+void crash_reads(const char *also) {
+    snprintf(second, sizeof second, "%s", also);
+    counts_reads = 1;
+}
+long crash_count(void) { return *count; }
 
 __attribute__((constructor)) static void from_environment(void) {
     const char *folder = getenv("CRASH_ROOT"), *at = getenv("CRASH_AT"), *file = getenv("CRASH_TRACE");
+    const char *counter = getenv("CRASH_COUNT"), *error = getenv("CRASH_ERRNO");
     if (!folder) return;
     int fd = file && *file ? open(file, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600) : -1;
+    long before = 0;
+    void *shared = MAP_FAILED;
+    int counted = counter && *counter ? open(counter, O_RDWR | O_CLOEXEC) : -1;
+    if (counted >= 0) shared = mmap(NULL, sizeof(long), PROT_READ | PROT_WRITE, MAP_SHARED, counted, 0);
+    if (shared != MAP_FAILED) before = *(long *)shared;
     crash_arm(folder, getenv("CRASH_SKIP"), at ? atol(at) : 0, getenv("CRASH_ACTION"), fd);
+    if (error) crash_error(atoi(error));
+    if (shared != MAP_FAILED) {
+        count = shared;
+        *count = before;
+    }
 }
 
 static void die(void) {
+    if (action == POWER) {
+        unsigned without_log = 2; /* EXT4_GOING_FLAGS_NOLOGFLUSH */
+        int fd = open(plug, O_RDONLY | O_DIRECTORY);
+        if (fd < 0 || ioctl(fd, _IOR('X', 125, unsigned), &without_log)) _exit(99);
+    }
     kill(0, SIGKILL);
     for (;;) pause();
 }
 
+static int inside(const char *path, const char *folder) {
+    size_t length = strlen(folder);
+    return length && !strncmp(path, folder, length) && (!path[length] || path[length] == '/');
+}
+
 static int below(const char *path) {
-    size_t length = strlen(root), without = strlen(skip);
-    if (!length || !path || strncmp(path, root, length) || (path[length] && path[length] != '/')) return 0;
-    return !(without && !strncmp(path, skip, without));
+    if (!path) return 0;
+    if (counts_reads && inside(path, second)) return 1;
+    return inside(path, root) && !(skip[0] && !strncmp(path, skip, strlen(skip)));
 }
 
 /* The absolute path that an argument means, in `out`; 0 where it does not lie below the root. */
@@ -94,19 +140,27 @@ static int opened(int fd, char *out, size_t size) {
     return below(out);
 }
 
-/* One call below the root: counted, written down, and if it is the one, fatal.  Says what is left for the caller to do. */
-static int hit(const char *what, const char *path) {
+/* One call below the root: counted, written down, and if it is the one, fatal or failed. */
+static int hit(int is_read, const char *what, const char *path) {
+    if (is_read != counts_reads) return GO_ON;
     pthread_mutex_lock(&one_at_a_time);
-    long number = ++count;
+    long number = __sync_add_and_fetch(count, 1);
     if (trace >= 0) {
         char line[1400];
-        int length = snprintf(line, sizeof line, "%ld\t%s\t%s\n", number, what, path + strlen(root));
+        const char *shown = inside(path, root) ? path + strlen(root) : path;
+        int length = snprintf(line, sizeof line, "%ld\t%s\t%s\n", number, what, shown);
         raw_write(trace, line, (size_t)length);
     }
-    int fatal = target > 0 && number == target;
-    if (fatal && action == BEFORE) die();
+    int is_it = target > 0 && (number == target || (action == ERRORS && number > target));
+    if (is_it && (action == BEFORE || action == POWER)) die();
     pthread_mutex_unlock(&one_at_a_time);
-    return fatal;
+    if (seen) seen(what, path);
+    if (!is_it) return GO_ON;
+    if (action == ERROR || action == ERRORS) {
+        errno = number_of_error;
+        return FAIL;
+    }
+    return DO_AND_DIE;
 }
 
 #define REAL(type, name, arguments) \
@@ -117,7 +171,9 @@ static int hit(const char *what, const char *path) {
     ssize_t name(int fd, const void *data, size_t size, type_offset at) { \
         REAL(ssize_t, #name, (int, const void *, size_t, type_offset)); \
         char path[1200]; \
-        if (opened(fd, path, sizeof path) && hit("pwrite", path)) { \
+        int then = opened(fd, path, sizeof path) ? hit(0, "pwrite", path) : GO_ON; \
+        if (then == FAIL) return -1; \
+        if (then == DO_AND_DIE) { \
             real(fd, data, action == TORN ? size / 2 : size, at); \
             die(); \
         } \
@@ -128,52 +184,46 @@ WRITES(pwrite64, off64_t)
 
 ssize_t write(int fd, const void *data, size_t size) {
     char path[1200];
-    if (fd != trace && opened(fd, path, sizeof path) && hit("write", path)) {
+    int then = fd != trace && opened(fd, path, sizeof path) ? hit(0, "write", path) : GO_ON;
+    if (then == FAIL) return -1;
+    if (then == DO_AND_DIE) {
         raw_write(fd, data, action == TORN ? size / 2 : size);
         die();
     }
     return raw_write(fd, data, size);
 }
 
-ssize_t writev(int fd, const struct iovec *pieces, int number) {
-    REAL(ssize_t, "writev", (int, const struct iovec *, int));
-    char path[1200];
-    if (opened(fd, path, sizeof path) && hit("write", path)) {
-        real(fd, pieces, number);
-        die();
-    }
-    return real(fd, pieces, number);
-}
-
-#define ON_FILE(name, what, parameters, values) \
-    int name parameters { \
-        REAL(int, #name, parameters); \
+#define SIMPLE(type, failed, is_read, name, what, is_below, parameters, values) \
+    type name parameters { \
+        REAL(type, #name, parameters); \
         char path[1200]; \
-        if (opened(fd, path, sizeof path) && hit(what, path)) { \
+        int then = is_below ? hit(is_read, what, path) : GO_ON; \
+        if (then == FAIL) return failed; \
+        if (then == DO_AND_DIE) { \
             real values; \
             die(); \
         } \
         return real values; \
     }
+#define ON_FILE(name, what, parameters, values) \
+    SIMPLE(int, -1, 0, name, what, opened(fd, path, sizeof path), parameters, values)
+#define ON_PATH(name, what, folder, subject, parameters, values) \
+    SIMPLE(int, -1, 0, name, what, meant(folder, subject, path, sizeof path), parameters, values)
+
+SIMPLE(ssize_t, -1, 0, writev, "write", opened(fd, path, sizeof path), (int fd, const struct iovec *pieces, int n),
+       (fd, pieces, n))
 ON_FILE(fsync, "fsync", (int fd), (fd))
 ON_FILE(fdatasync, "fdatasync", (int fd), (fd))
 ON_FILE(ftruncate, "ftruncate", (int fd, off_t length), (fd, length))
 ON_FILE(ftruncate64, "ftruncate", (int fd, off64_t length), (fd, length))
 ON_FILE(fchmod, "chmod", (int fd, mode_t mode), (fd, mode))
 ON_FILE(fallocate, "fallocate", (int fd, int mode, off_t at, off_t length), (fd, mode, at, length))
-ON_FILE(posix_fallocate, "fallocate", (int fd, off_t at, off_t length), (fd, at, length))
-ON_FILE(posix_fallocate64, "fallocate", (int fd, off64_t at, off64_t length), (fd, at, length))
+/* These return the error itself. */
+SIMPLE(int, number_of_error, 0, posix_fallocate, "fallocate", opened(fd, path, sizeof path),
+       (int fd, off_t at, off_t length), (fd, at, length))
+SIMPLE(int, number_of_error, 0, posix_fallocate64, "fallocate", opened(fd, path, sizeof path),
+       (int fd, off64_t at, off64_t length), (fd, at, length))
 
-#define ON_PATH(name, what, folder, subject, parameters, values) \
-    int name parameters { \
-        REAL(int, #name, parameters); \
-        char path[1200]; \
-        if (meant(folder, subject, path, sizeof path) && hit(what, path)) { \
-            real values; \
-            die(); \
-        } \
-        return real values; \
-    }
 ON_PATH(rename, "rename", AT_FDCWD, new, (const char *old, const char *new), (old, new))
 ON_PATH(renameat, "rename", b, new, (int a, const char *old, int b, const char *new), (a, old, b, new))
 ON_PATH(renameat2, "rename", b, new, (int a, const char *old, int b, const char *new, unsigned flags),
@@ -185,6 +235,7 @@ ON_PATH(symlinkat, "symlink", a, new, (const char *old, int a, const char *new),
 ON_PATH(unlink, "unlink", AT_FDCWD, old, (const char *old), (old))
 ON_PATH(unlinkat, "unlink", a, old, (int a, const char *old, int flags), (a, old, flags))
 ON_PATH(remove, "unlink", AT_FDCWD, old, (const char *old), (old))
+ON_PATH(rmdir, "unlink", AT_FDCWD, old, (const char *old), (old))
 ON_PATH(mkdir, "mkdir", AT_FDCWD, old, (const char *old, mode_t mode), (old, mode))
 ON_PATH(mkdirat, "mkdir", a, old, (int a, const char *old, mode_t mode), (a, old, mode))
 ON_PATH(chmod, "chmod", AT_FDCWD, old, (const char *old, mode_t mode), (old, mode))
@@ -192,7 +243,19 @@ ON_PATH(fchmodat, "chmod", a, old, (int a, const char *old, mode_t mode, int fla
 ON_PATH(truncate, "ftruncate", AT_FDCWD, old, (const char *old, off_t length), (old, length))
 ON_PATH(truncate64, "ftruncate", AT_FDCWD, old, (const char *old, off64_t length), (old, length))
 
-/* An open counts where it makes a file or empties one. */
+SIMPLE(ssize_t, -1, 1, read, "read", opened(fd, path, sizeof path), (int fd, void *data, size_t size), (fd, data, size))
+SIMPLE(ssize_t, -1, 1, pread, "read", opened(fd, path, sizeof path), (int fd, void *data, size_t size, off_t at),
+       (fd, data, size, at))
+SIMPLE(ssize_t, -1, 1, pread64, "read", opened(fd, path, sizeof path), (int fd, void *data, size_t size, off64_t at),
+       (fd, data, size, at))
+SIMPLE(DIR *, NULL, 1, opendir, "list", meant(AT_FDCWD, old, path, sizeof path), (const char *old), (old))
+
+/* Among changes an open counts where it makes a file or empties one, among reads always. */
+static int is_change(int flags, const char *path) {
+    struct stat found;
+    return (flags & O_TRUNC) || ((flags & O_CREAT) && stat(path, &found) != 0);
+}
+
 #define OPENS(name, folder, parameters, values) \
     int name parameters { \
         REAL(int, #name, parameters); \
@@ -204,9 +267,12 @@ ON_PATH(truncate64, "ftruncate", AT_FDCWD, old, (const char *old, off64_t length
             mode = va_arg(rest, mode_t); \
             va_end(rest); \
         } \
-        if ((flags & (O_CREAT | O_TRUNC)) && meant(folder, old, path, sizeof path)) { \
-            struct stat found; \
-            if (((flags & O_TRUNC) || stat(path, &found) != 0) && hit("create", path)) { \
+        if ((counts_reads || (flags & (O_CREAT | O_TRUNC))) && meant(folder, old, path, sizeof path)) { \
+            int then = GO_ON; \
+            if (counts_reads) then = hit(1, "open", path); \
+            else if (is_change(flags, path)) then = hit(0, "create", path); \
+            if (then == FAIL) return -1; \
+            if (then == DO_AND_DIE) { \
                 real values; \
                 die(); \
             } \

@@ -4,131 +4,21 @@ The moments are calls, not times: every call that changes what stands in the hom
 the same calls in the same order each time, and the process group is killed at the n-th.
 """
 
-import itertools
-import json
 import os
 import shutil
 import signal
 import subprocess
-import sys
-import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import Any
 
 import pytest
+from campaign import Call, Crasher, spread, steps
 
-HERE = Path(__file__).parent
 FILES = 300
 KILLS = 30
-
-
-@dataclass(frozen=True)
-class Call:
-    """One call that changed the home: its number, what it was, and the name below the home."""
-
-    number: int
-    kind: str
-    path: str
-
-    @property
-    def step(self) -> tuple[str, str]:
-        """Calls of one step follow each other: a part is written in a hundred pieces, and that is one step."""
-        return self.kind, self.path
-
-
-class Crasher:
-    """The fork server, and a place in memory for homes."""
-
-    def __init__(self, folder: Path, raw: Path, shim: Path | None) -> None:
-        self.folder, self.raw, self.number = folder, raw, 0
-        self.shim = shim
-        more = {"LD_PRELOAD": str(shim), "CRASH_SHIM": str(shim)} if shim else {}
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("NEWSMILL_", "CRASH_"))}
-        self.process = subprocess.Popen(
-            [sys.executable, HERE / "crasher.py"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env={**kept, **more},
-            cwd=folder,
-            start_new_session=True,
-        )
-
-    def order(self, **words: Any) -> dict[str, Any]:
-        """Send one order and wait for the answer."""
-        self.send(words)
-        line = cast("IO[bytes]", self.process.stdout).readline()
-        assert line, "the fork server has died"
-        return dict(json.loads(line))
-
-    def send(self, words: dict[str, Any]) -> None:
-        """Send one order."""
-        stream = cast("IO[bytes]", self.process.stdin)
-        stream.write(json.dumps(words).encode() + b"\n")
-        stream.flush()
-
-    def home(self, copy_of: Path | None = None) -> Path:
-        """A place for one more home, empty or a copy."""
-        self.number += 1
-        (self.folder / str(self.number)).mkdir()
-        place = self.folder / str(self.number) / "home"
-        if copy_of is not None:
-            shutil.copytree(copy_of, place, symlinks=True)
-        return place
-
-    def traced(
-        self, mutant: str | None = None, *, copy_of: Path | None = None, work: str = "ingest"
-    ) -> tuple[Path, list[Call]]:
-        """An ingest, or a replay or compaction of a home's copy, that nobody kills, and its calls."""
-        home = self.home(copy_of)
-        trace = home.with_name("trace")
-        answer = self.ingest(home, 0, mutant=mutant, trace=str(trace), work=work)
-        assert answer == {"status": 0, "code": 0}, (answer, self.log(home))
-        lines = (line.split("\t", 2) for line in trace.read_text().splitlines())
-        return home, [Call(int(number), kind, path) for number, kind, path in lines]
-
-    def ingest(self, home: Path, at: int, *, action: str = "before", **more: Any) -> dict[str, Any]:
-        """An ingest, or other work, that is killed at a call."""
-        words = {"home": str(home), "raw": str(self.raw), "at": at, "action": action, **more}
-        return self.order(do="ingest", acks=str(home.with_name("acks")), log=str(home.with_name("log")), **words)
-
-    def recover(self, home: Path, work: str = "ingest") -> dict[str, Any]:
-        """Look at what was left, ingest cleanly, verify, and read; after a compaction compact cleanly before."""
-        acks, log = str(home.with_name("acks")), str(home.with_name("log"))
-        return self.order(do="recover", home=str(home), raw=str(self.raw), acks=acks, log=log, work=work)
-
-    def log(self, home: Path) -> str:
-        """What the children of a home have printed."""
-        path = home.with_name("log")
-        return path.read_text(errors="replace")[-3000:] if path.exists() else ""
-
-    def stop(self) -> None:
-        """End the server and forget the homes."""
-        cast("IO[bytes]", self.process.stdin).close()
-        try:
-            self.process.wait(20)
-        finally:
-            if self.process.poll() is None:
-                os.killpg(self.process.pid, signal.SIGKILL)
-                self.process.wait()
-            cast("IO[bytes]", self.process.stdout).close()
-
-
-@pytest.fixture(scope="session")
-def memory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A folder in memory where there is one: a kill says nothing about disks, so none need be waited for."""
-    shared = Path("/dev/shm")
-    if not os.access(shared, os.W_OK) or shutil.disk_usage(shared).free < 500_000_000:
-        yield tmp_path_factory.mktemp("kills")
-        return
-    folder = Path(tempfile.mkdtemp(prefix="newsmill-kills-", dir=shared))
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")
@@ -178,22 +68,12 @@ def between(calls: Sequence[Call]) -> list[Call]:
     return list(calls[first.number - 1 : last.number])
 
 
-def steps(calls: Sequence[Call]) -> list[list[Call]]:
-    """The calls grouped into steps."""
-    return [list(group) for _, group in itertools.groupby(calls, key=lambda call: call.step)]
-
-
-def spread(items: Sequence[Any], count: int) -> list[Any]:
-    """So many items, evenly, the first and the last among them."""
-    return [items[round(number * (len(items) - 1) / (count - 1))] for number in range(count)]
-
-
 def kill_and_recover(
     crasher: Crasher, call: Call, expected: dict[str, Any], action: str, copy_of: Path | None, work: str
 ) -> tuple[list[str], str]:
     """One kill, then everything that must hold; what does not, and what the children said."""
     home = crasher.home(copy_of)
-    answer = crasher.ingest(home, call.number, action=action, work=work)
+    answer = crasher.work(home, call.number, action=action, work=work)
     if answer["status"] != -signal.SIGKILL:
         return [f"was not killed: {answer}"], crasher.log(home)
     found = crasher.recover(home, work)
@@ -359,7 +239,7 @@ def test_the_check_catches_what_is_removed_too_early(crasher: Crasher, shim: Pat
     _, calls = crasher.traced("early", copy_of=home, work="compact")
     moment = next(c for c in calls if c.kind == "rename" and c.path.startswith("/lake/"))
     killed = crasher.home(home)
-    assert crasher.ingest(killed, moment.number, mutant="early", work="compact")["status"] == -signal.SIGKILL
+    assert crasher.work(killed, moment.number, mutant="early", work="compact")["status"] == -signal.SIGKILL
     found = crasher.recover(killed, "compact")
     assert any("committed and missing" in problem for problem in found["problems"]), found
 
@@ -372,8 +252,8 @@ def test_a_kill_in_the_recovery_of_a_kill(crasher: Crasher, clean: Any) -> None:
     failed = {}
     for first, second in zip(moments, reversed(moments), strict=True):
         home = crasher.home()
-        assert crasher.ingest(home, first.number)["status"] == -signal.SIGKILL
-        again = crasher.ingest(home, second.number // 2)
+        assert crasher.work(home, first.number)["status"] == -signal.SIGKILL
+        again = crasher.work(home, second.number // 2)
         found = crasher.recover(home)
         if found["problems"] or found["rows"] != clean[1]:
             failed[f"{first} then {second.number // 2} ({again})"] = [*found["problems"], crasher.log(home)]
@@ -403,7 +283,7 @@ def test_the_check_catches_a_wrong_order(crasher: Crasher, shim: Path, mutant: s
     _, calls = crasher.traced(mutant)
     moment = CANARIES[mutant](calls)
     home = crasher.home()
-    assert crasher.ingest(home, moment.number, mutant=mutant)["status"] == -signal.SIGKILL
+    assert crasher.work(home, moment.number, mutant=mutant)["status"] == -signal.SIGKILL
     found = crasher.recover(home)
     assert found["problems"], f"{mutant} went through at {moment}"
     print(mutant, moment, found["problems"])

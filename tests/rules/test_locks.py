@@ -1,6 +1,8 @@
 """What pyproject.toml asks for is what the locks hold, and nothing in them comes from a place of its own."""
 
+import json
 import re
+import subprocess
 import sys
 import tomllib
 from importlib.metadata import PackageNotFoundError, version
@@ -106,3 +108,12 @@ def test_this_python_is_one_of_those_promised() -> None:
         Version(".".join(map(str, sys.version_info[:3])))
         in Requirement(f"python{PROJECT['project']['requires-python']}").specifier
     )
+
+
+def test_the_bill_of_materials_names_every_package_with_its_hashes() -> None:
+    done = subprocess.run([sys.executable, ROOT / "requirements" / "sbom.py"], capture_output=True, check=True)
+    bill = json.loads(done.stdout)
+    locks = (logical_lines(ROOT / "requirements" / f"{name}.txt") for name in ("core", "postgres", "search"))
+    wanted = {line.split(" ")[0].split(";")[0].lower() for lines in locks for line in lines}
+    assert {f"{part['name']}=={part['version']}" for part in bill["components"]} == wanted
+    assert all(part["hashes"] for part in bill["components"])

@@ -658,4 +658,6 @@ def test_reading_does_not_wait_for_a_writer(book: Ledger, make: Any) -> None:
 
 
 def test_all_tables_are_described_once() -> None:
-    assert set(METADATA.tables) == {"runs", "roots", "stamps", "commits", "parts", "spans", "sightings", "tombstones"}
+    assert set(METADATA.tables) == {
+        "runs", "roots", "stamps", "commits", "parts", "spans", "sightings", "tombstones", "snapshots",
+    }  # fmt: skip

@@ -171,7 +171,7 @@ class TestPrune:
         for path, age in zip(paths, ages, strict=True):
             moment = time.time() - age * HOUR
             os.utime(path, (moment, moment))
-        gone = snapshots.prune(home)
+        gone = snapshots.prune(home, {})
         assert [number for number, _ in snapshots.numbered(home)] == kept
         assert sorted(gone) == [path for path in paths if not path.exists()]
 
@@ -191,7 +191,7 @@ class TestPrune:
         others = [home.versions / "notes.txt", home.path / "ledger.sqlite", home.path / f"{TEMPORARY}other"]
         for path in others:
             path.touch()
-        snapshots.prune(home)
+        snapshots.prune(home, {})
         assert all(path.exists() for path in others)
 
     def test_a_reader_keeps_what_it_has_open(self, home: Home) -> None:
@@ -200,7 +200,7 @@ class TestPrune:
         published(home, 2, 3)
         os.utime(path, (0, 0))
         with snapshots.opened(path) as connection:
-            assert snapshots.prune(home) == [path]
+            assert snapshots.prune(home, {}) == [path]
             assert connection.execute("SELECT sum(n) FROM t").fetchone() == (499500,)
 
 

@@ -9,6 +9,7 @@ A commit is the acknowledgement: what it names exists for readers, anything else
 from warehouse.ledger.account import Conservation, batch_counts, conservation, row_counts, unfinished_contents
 from warehouse.ledger.commits import GONE, append
 from warehouse.ledger.compactions import Holder, Naming, compact, holders, live_spans, namings
+from warehouse.ledger.published import note_snapshot, snapshot_sums
 from warehouse.ledger.queries import (
     Known,
     LoadRows,
@@ -81,6 +82,7 @@ __all__ = [
     "mark_pending",
     "namings",
     "next_ordinals",
+    "note_snapshot",
     "nothing_yet",
     "open_ledger",
     "places",
@@ -90,6 +92,7 @@ __all__ = [
     "restamp",
     "row_counts",
     "runs_up_to",
+    "snapshot_sums",
     "stale_contents",
     "start_run",
     "tombstones",

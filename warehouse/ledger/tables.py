@@ -5,7 +5,7 @@ version gets there (``migrations``); a test proves that both ways end at the sam
 
 Times are microseconds since 1970 UTC; stamps are nanoseconds.  ``commits``, ``parts``, ``spans``, ``sightings`` are
 only ever appended to, but for ``spans.retired_by`` and ``parts.replaced_by``, and so are ``tombstones`` but for their
-last two columns; ``commits.commit_hash`` chains all five.  ``stamps`` and ``runs`` change in place.
+last two columns; ``commits.commit_hash`` chains all five.  ``stamps``, ``runs`` and ``snapshots`` change in place.
 """
 
 from sqlalchemy import BigInteger, Boolean, Column, Float, Index, Integer, MetaData, String, Table, Text, text
@@ -133,4 +133,13 @@ TOMBSTONES = Table(
     Column("lifted_by", BigInteger),
     Column("erased_at", BigInteger),
     Index("tombstones_file", "file_id"),
+)
+
+# What each published file is, so that a damaged one is known by its bytes.  Losing it costs that knowledge only.
+SNAPSHOTS = Table(
+    "snapshots",
+    METADATA,
+    Column("name", String(64), primary_key=True),
+    Column("sha256", String(64), nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
 )

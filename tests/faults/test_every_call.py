@@ -1,0 +1,272 @@
+"""Every call that changes the home is the last one, or fails: nothing lost, nothing double, nothing torn or refused.
+
+A few files are enough: the calls are the same whatever the number of files, and each is tried in a home of its own.
+What must hold is looked at three times: in what the kill left (every acknowledged commit is there, every named part is
+whole, readers find a whole snapshot), by ``newsmill verify`` after one clean run, and in the rows, which must be those
+of a run that nobody disturbed.
+"""
+
+import errno
+import itertools
+import json
+import shutil
+import signal
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from campaign import Call, Crasher, spread, steps
+
+SHARES = 6
+ERRORS = (errno.ENOSPC, errno.EIO, errno.EACCES, errno.EMFILE)
+LINES = 7
+# The work that makes the home which other work begins with.
+BASES = {"replay": "ingest", "compact": "cuts", "rebuild": "ingest"}
+
+
+@dataclass(frozen=True)
+class Moment:
+    """One fault: at which call of which work, and what happens there."""
+
+    work: str
+    call: Call
+    action: str
+    errno: int = 0
+
+    def __str__(self) -> str:
+        error = f" {errno.errorcode[self.errno]}" if self.errno else ""
+        return f"{self.work}: {self.action}{error} at call {self.call.number}, {self.call.kind} of {self.call.path}"
+
+
+@pytest.fixture(scope="session")
+def few(memory: Path, write_news: Callable[[int], str]) -> Path:
+    """A few raw files of every fate: documents, a copy, a refused one, and one of several records."""
+    raw = memory / "few"
+    raw.mkdir()
+    for number in range(3):
+        (raw / f"{number}.txt").write_text(write_news(number))
+    (raw / "3.txt").write_text(write_news(0))
+    (raw / "4.txt").write_text("")
+    lines = [json.dumps({"text": write_news(100 + number)}) for number in range(LINES)]
+    (raw / "5.jsonl").write_text("\n".join([*lines, "{broken"]))
+    return raw
+
+
+class Tried:
+    """A fork server with what each kind of work does when nobody disturbs it."""
+
+    def __init__(self, crasher: Crasher) -> None:
+        self.crasher = crasher
+        self.calls: dict[str, list[Call]] = {}
+        self.rows: dict[str, Any] = {}
+        self.refused: list[Any] = []
+        self.homes: dict[str, Path] = {}
+
+    def base(self, work: str) -> Path | None:
+        """The home that this work begins with; None where there is none yet."""
+        base = BASES.get(work)
+        if base is None:
+            return None
+        self.traced(base)
+        return self.homes[base]
+
+    def traced(self, work: str, **more: Any) -> list[Call]:
+        """The calls of this work."""
+        name = "reads" if more else work
+        if name not in self.calls:
+            home, self.calls[name] = self.crasher.traced(copy_of=self.base(work), work=work, **more)
+            self.homes[name] = home
+            found = self.crasher.recover(self.copied(home), work)
+            assert found["problems"] == [], self.crasher.log(home)
+            self.rows[work] = found["rows"]
+            self.refused = self.refused or found["refused"]
+        return self.calls[name]
+
+    def copied(self, home: Path) -> Path:
+        """A copy of a home in a place of its own."""
+        return self.crasher.home(home)
+
+    def fault(self, moment: Moment, *, again: int = 0, mutant: str | None = None, **more: Any) -> list[str]:
+        """What does not hold after one fault, and with ``again`` a kill at that call of the run that follows."""
+        crasher, home = self.crasher, self.crasher.home(self.base(moment.work))
+        answer = crasher.work(
+            home, moment.call.number, action=moment.action, errno=moment.errno, work=moment.work, mutant=mutant, **more
+        )
+        problems = []
+        log = crasher.log(home)
+        if moment.errno:
+            if answer.get("code") not in (0, 1):
+                problems.append(f"ended with {answer}")
+            if "Traceback" in log:
+                problems.append("ended with a traceback")
+        elif answer["status"] != -signal.SIGKILL and (moment.work != "workers" or answer.get("code") != 0):
+            # Where workers share the work, a run may make a few calls less than the last; then it simply ends.
+            problems.append(f"was not killed: {answer}")
+        if again:
+            crasher.work(home, again, work=moment.work)
+        found = crasher.recover(home, moment.work, shallow=True)
+        problems += found.get("problems", [f"the recovery died: {found}"])
+        problems += [f"refused for it: {one}" for one in found.get("refused", ()) if one not in self.refused]
+        wanted = self.rows[moment.work]
+        problems += [
+            f"{name} differ: {found['rows'].get(name)} instead of {wanted[name]}"
+            for name in wanted
+            # Of two files with the same bytes the one that could be read is the first: another uri, as many rows.
+            if found.get("rows")
+            and found["rows"].get(name, [])[: 1 if more.get("reads") and name in ("documents", "files") else 2]
+            != wanted[name][: 1 if more.get("reads") and name in ("documents", "files") else 2]
+        ]
+        if problems:
+            problems.append(log + crasher.log(home))
+        shutil.rmtree(home.parent)
+        return problems
+
+
+@pytest.fixture(scope="module")
+def tried(memory: Path, few: Path, shim: Path) -> Iterator[Tried]:
+    """One fork server for this module."""
+    folder = memory / "few-server"
+    folder.mkdir()
+    crasher = Crasher(folder, few, shim)
+    yield Tried(crasher)
+    crasher.stop()
+
+
+def chosen(work: str, calls: Sequence[Call], *, every: bool = False) -> list[Moment]:
+    """Kills before, after and in the middle of calls: of every one, or of the first, middle and last of each step."""
+    found = []
+    for group in steps(calls):
+        picked = group if every else [group[n] for n in sorted({0, len(group) // 2, len(group) - 1})]
+        for number, call in enumerate(picked):
+            found.append(Moment(work, call, "before"))
+            if every or number == len(picked) - 1:
+                found.append(Moment(work, call, "after"))
+            if "write" in call.kind and (every or number == len(picked) // 2):
+                found.append(Moment(work, call, "torn"))
+    return found
+
+
+def run(tried: Tried, moments: Sequence[Moment], record: Callable[[str, object], None], **more: Any) -> None:
+    """A fault at each of these moments; all must be survived."""
+    failed = {}
+    for moment in moments:
+        if problems := tried.fault(moment, **more):
+            failed[str(moment)] = problems
+    record("faults", len(moments))
+    record("survived", len(moments) - len(failed))
+    record("sites", sorted(map(list, tried.crasher.sites)))
+    print(f"{len(moments)} faults {dict(Counter((m.work, m.action) for m in moments))}, {len(failed)} not survived")
+    assert failed == {}
+
+
+WORKS = ("ingest", "cuts", "replay", "compact", "workers", "rebuild")
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("share", range(SHARES))
+def test_500_kills(tried: Tried, share: int, record_property: Callable[[str, object], None]) -> None:
+    """So many of the kills at every step, evenly over all kinds of work."""
+    moments = [moment for work in WORKS for moment in chosen(work, tried.traced(work))]
+    run(tried, spread(moments, 510)[share::SHARES], record_property)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("share", range(SHARES))
+def test_kills_at_every_call(tried: Tried, share: int, record_property: Callable[[str, object], None]) -> None:
+    moments = [moment for work in WORKS for moment in chosen(work, tried.traced(work), every=True)]
+    run(tried, moments[share::SHARES], record_property)
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("share", range(2))
+def test_a_second_kill_in_the_recovery(
+    tried: Tried, share: int, record_property: Callable[[str, object], None]
+) -> None:
+    """The second kill hits what the first has left, at a call that goes through the whole run."""
+    moments = [Moment("ingest", group[len(group) // 2], "before") for group in steps(tried.traced("ingest"))]
+    seconds = [group[0].number for group in steps(tried.traced("ingest"))][::-1]
+    for number in range(share, len(moments), 2):
+        run(tried, [moments[number]], record_property, again=seconds[number])
+
+
+def errors_at(work: str, calls: Sequence[Call], numbers: Sequence[int], action: str) -> list[Moment]:
+    """An error at the first call of each step."""
+    return [Moment(work, group[0], action, number) for group in steps(calls) for number in numbers]
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("share", range(SHARES))
+def test_every_error_at_every_step(tried: Tried, share: int, record_property: Callable[[str, object], None]) -> None:
+    """A call that fails once with each of the errors; and a disk that stays full or dead from there on."""
+    moments = errors_at("ingest", tried.traced("ingest"), ERRORS, "error")
+    moments += errors_at("ingest", tried.traced("ingest"), [errno.ENOSPC], "errors")[::3]
+    turns = itertools.cycle(ERRORS)
+    for work in ("cuts", "replay", "compact", "workers"):
+        moments += [Moment(work, group[0], "error", next(turns)) for group in steps(tried.traced(work))[::4]]
+    run(tried, moments[share::SHARES], record_property)
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("share", range(2))
+def test_every_error_at_every_look(tried: Tried, share: int, record_property: Callable[[str, object], None]) -> None:
+    """Opens, listings and reads of raw files and of the home that fail: nothing is refused for it."""
+    calls = tried.traced("ingest", reads=True)
+    numbers = itertools.cycle((errno.EIO, errno.EACCES, errno.EMFILE))
+    moments = [Moment("ingest", group[0], "error", next(numbers)) for group in steps(calls)]
+    run(tried, moments[share::2], record_property, reads=True)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("number", ERRORS, ids=errno.errorcode.get)
+@pytest.mark.parametrize("action", ["error", "errors"])
+def test_every_error_at_every_call(
+    tried: Tried, number: int, action: str, record_property: Callable[[str, object], None]
+) -> None:
+    moments = [Moment(work, call, action, number) for work in ("ingest", "cuts") for call in tried.traced(work)]
+    run(tried, moments, record_property)
+
+
+def test_a_few_kills_and_errors(tried: Tried, record_property: Callable[[str, object], None]) -> None:
+    """A taste of the campaigns for every run of the tests."""
+    calls = tried.traced("ingest")
+    moments = chosen("ingest", calls)[::40] + errors_at("ingest", calls, ERRORS[:1], "error")[::20]
+    run(tried, moments, record_property)
+
+
+def parts_named(calls: Sequence[Call]) -> list[Call]:
+    """Where parts get their names."""
+    return [call for call in calls if call.kind == "rename" and call.path.endswith(".parquet")]
+
+
+def test_a_lost_commit_is_noticed(tried: Tried) -> None:
+    """The canary of kills: a commit that is acknowledged before it is made."""
+    calls = tried.traced("ingest")
+    moment = Moment("ingest", next(call for call in calls if call.number > parts_named(calls)[-1].number
+                                   and call.path == "/ledger.sqlite-wal"), "before")  # fmt: skip
+    assert any("are lost" in problem for problem in tried.fault(moment, mutant="acknowledged early"))
+
+
+def test_a_file_that_is_refused_for_an_error_is_noticed(tried: Tried) -> None:
+    """The canary of errors: a build that takes what could not be read for a bad file."""
+    calls = tried.traced("ingest", reads=True)
+    call = [call for call in calls if call.kind == "read" and call.path.endswith("/1.txt")][-1]
+    moment = Moment("ingest", call, "error", errno.EIO)
+    assert tried.fault(moment, reads=True) == []
+    assert any("refused for it" in problem for problem in tried.fault(moment, mutant="refusing", reads=True))
+
+
+def test_the_shim_counts_for_all_processes_of_a_command(mill: Any, shim: Path, write_news: Any) -> None:
+    """The installed command with its own workers, killed at one call of the sum of all their calls."""
+    mill.fill(12)
+    counter, trace = mill.home.with_name("count"), mill.home.with_name("trace")
+    counter.write_bytes(bytes(8))
+    crash = {"LD_PRELOAD": str(shim), "CRASH_ROOT": str(mill.home), "CRASH_AT": "0", "CRASH_COUNT": str(counter)}
+    words = ["ingest", "--direct", mill.raw, "--set", "batch_files=3", "--set", "workers=2"]
+    answer = mill.newsmill(*words, env={**crash, "CRASH_TRACE": str(trace)})
+    assert answer.code == 0, answer.err
+    numbers = [int(line.split("\t")[0]) for line in trace.read_text().splitlines()]
+    assert sorted(numbers) == list(range(1, len(numbers) + 1)), "no call is counted twice, whoever made it"
+    assert int.from_bytes(counter.read_bytes(), "little") == len(numbers)

@@ -1,0 +1,159 @@
+"""One bit that is another, or a file that ends early: ``verify --deep`` names it, for every kind of file in the home.
+
+Damage is found if the command ends with 1 and says something.  In the ledger a byte may be one that nobody reads
+(SQLite leaves room in its pages), or stand in the stamps and runs, whose loss costs a second look at a file:
+there a flip counts as harmless only where every other table still says the same.
+"""
+
+import contextlib
+import random
+import shutil
+import sqlite3
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+SHARES = 4
+# A stamp that is wrong costs a second read, a run's own words are told to people only.
+TOLD_ONLY = ("stamps", "runs")
+
+
+@pytest.fixture(scope="module")
+def whole(new_mill: Callable[..., Any], write_news: Callable[[int], str]) -> Any:
+    """A home of several snapshots, commits of every kind but compactions, and nothing wrong."""
+    mill = new_mill("flips")
+    mill.fill(4)
+    mill.ingest()
+    mill.put("copy.txt", write_news(1))
+    mill.put("empty.txt", b"")
+    mill.ingest()
+    mill.put("0002.txt", write_news(99))
+    mill.ingest()
+    assert mill.problems(deep=True) == []
+    return mill
+
+
+def said(ledger: Path) -> dict[str, list[Any]] | None:
+    """What the ledger says in the tables that count; None where SQLite refuses to read it."""
+    try:
+        with contextlib.closing(sqlite3.connect(f"file:{ledger}?mode=ro&immutable=1", uri=True)) as connection:
+            names = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+            return {
+                name: sorted(map(repr, connection.execute(f"SELECT * FROM {name}")))
+                for name in names
+                if name not in TOLD_ONLY
+            }
+    except sqlite3.Error:
+        return None
+
+
+def damage(home: Path, random: random.Random) -> tuple[Path, str]:
+    """Flip a bit of one file or cut it short; which file, and what was done to it."""
+    kinds = [
+        sorted((home / "lake" / "documents").glob("*.parquet")),
+        sorted((home / "lake" / "files").glob("*.parquet")),
+        sorted((home / "versions").glob("*.duckdb")),
+        [home / "ledger.sqlite"],
+    ]
+    path = random.choice(random.choice(kinds))
+    path.chmod(0o644)
+    size = path.stat().st_size
+    with path.open("r+b") as stream:
+        if random.random() < 0.3:
+            length = random.randrange(size)
+            stream.truncate(length)
+            return path, f"cut to {length} of {size}"
+        at, bit = random.randrange(size), random.randrange(8)
+        stream.seek(at)
+        (byte,) = stream.read(1)
+        stream.seek(at)
+        stream.write(bytes([byte ^ (1 << bit)]))
+        return path, f"bit {bit} of byte {at}"
+
+
+def is_found(mill: Any, home: Path) -> bool:
+    """Whether the command fails and says why."""
+    answer = type(mill)(home=home, raw=mill.raw).cli("verify", "--deep")
+    assert "Traceback" not in answer.err
+    return bool(answer.code == 1 and (answer.out + answer.err).strip())
+
+
+def campaign(mill: Any, tmp_path: Path, seeds: range, record: Callable[[str, object], None]) -> None:
+    """A copy of the home and one damage for each seed."""
+    missed, outcomes = [], Counter[str]()
+    for seed in seeds:
+        home = tmp_path / "home"
+        shutil.copytree(mill.home, home, symlinks=True)
+        path, what = damage(home, random.Random(seed))
+        if is_found(mill, home):
+            outcomes["found"] += 1
+        elif path.name == "ledger.sqlite" and said(path) == said(mill.home / "ledger.sqlite"):
+            outcomes["says the same"] += 1
+        else:
+            missed.append(f"seed {seed}: {path.relative_to(home)}, {what}")
+        shutil.rmtree(home)
+    record("flips", dict(outcomes))
+    print(dict(outcomes))
+    assert missed == []
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("share", range(SHARES))
+def test_200_flips_and_cuts(
+    whole: Any, tmp_path: Path, share: int, record_property: Callable[[str, object], None]
+) -> None:
+    campaign(whole, tmp_path, range(share * 50, share * 50 + 50), record_property)
+
+
+@pytest.mark.long
+def test_5000_flips_and_cuts(whole: Any, tmp_path: Path, record_property: Callable[[str, object], None]) -> None:
+    campaign(whole, tmp_path, range(1_000, 6_000), record_property)
+
+
+def test_a_few_flips_and_cuts(whole: Any, tmp_path: Path, record_property: Callable[[str, object], None]) -> None:
+    campaign(whole, tmp_path, range(900, 908), record_property)
+
+
+def test_a_build_that_forgets_checksums_is_noticed(
+    whole: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, record_property: Callable[[str, object], None]
+) -> None:
+    """The canary: without the sums of parts and snapshots some of the same damage goes through."""
+    monkeypatch.setattr("warehouse.parts.problem", lambda _home, _part: None)
+    monkeypatch.setattr("warehouse.ledger.snapshot_sums", lambda _book: {})
+    with pytest.raises(AssertionError, match="seed"):
+        campaign(whole, tmp_path, range(900, 930), record_property)
+
+
+def damaged_copy(mill: Any, tmp_path: Path, name: str) -> Any:
+    """A copy of the home in which the middle byte of one file is another."""
+    shutil.copytree(mill.home, tmp_path / "home", symlinks=True)
+    (path,) = list((tmp_path / "home").glob(name))[-1:]
+    path.chmod(0o644)
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    return type(mill)(home=tmp_path / "home", raw=mill.raw)
+
+
+@pytest.mark.parametrize("number", [1, 3], ids=["an older snapshot", "the newest snapshot"])
+def test_a_damaged_snapshot_is_repaired(whole: Any, tmp_path: Path, number: int) -> None:
+    mill = damaged_copy(whole, tmp_path, f"versions/warehouse-{number:08d}.duckdb")
+    assert mill.cli("verify", "--deep").code == 1
+    answer = mill.cli("verify", "--deep", "--repair", "--format", "json")
+    assert answer.code == 0, answer
+    assert answer.json()["repaired"]
+    assert mill.hashes() == whole.hashes()
+    assert mill.problems(deep=True) == []
+
+
+def test_a_damaged_part_is_no_matter_for_a_repair(whole: Any, tmp_path: Path) -> None:
+    """The truth is never touched: the finding stays, and so does all that stands there."""
+    mill = damaged_copy(whole, tmp_path, "lake/documents/*.parquet")
+    before = mill.tree("ledger.sqlite-wal")
+    answer = mill.cli("verify", "--deep", "--repair")
+    assert answer.code == 1
+    assert "was altered" in answer.out
+    assert mill.tree("ledger.sqlite-wal") == before
