@@ -8,6 +8,8 @@ INPUT ?= seeds/raw
 # What of the warehouse talks to DuckDB.
 ON_DUCKDB := ddl export loader projection queries snapshots verify
 SECONDS ?= 600
+# A module's tests share a process; the order of the folders stays, in which the long ones come first.
+PARALLEL := --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 NEWSMILL := $(BIN)/newsmill
 PEERS := naive datatrove dlt dask
 
@@ -22,7 +24,7 @@ ingest: .venv/core.done ## ingest INPUT (default: the samples) and show what cam
 	$(NEWSMILL) sql "SELECT language, month, sum(documents) AS documents, sum(words) AS words FROM v_documents_monthly GROUP BY ALL ORDER BY ALL"
 
 test: .venv/dev.done ## the tests, below ten minutes on two cores
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(PARALLEL)
 
 test-long: .venv/dev.done ## the long campaigns: crash points, hostile input
 	$(BIN)/python -m pytest -m long
