@@ -7,6 +7,7 @@ Belongs here: arguments, exit codes, and showing results.  Does not belong here:
 # Name -> where it is, and the line that `newsmill --help` shows; a test holds the line equal to the docstring's first.
 COMMANDS: dict[str, tuple[str, str]] = {
     "ingest": ("flows.cli.ingest:ingest", "Ingest everything new below PATHS, or in the inbox."),
+    "watch": ("flows.cli.watch:watch", "Ingest files as they settle in the inbox, until it is stopped."),
     "inspect": ("flows.cli.inspect:inspect", "What newsmill makes of files, without ingesting them."),
     "sql": ("flows.cli.sql:sql", "Ask the newest snapshot; reads the tables and nothing else."),
     "search": (

@@ -1,0 +1,144 @@
+"""The watcher: every file is in once, however it arrived."""
+
+import os
+import shutil
+import signal
+import subprocess
+import threading
+import time
+
+import pytest
+
+from flows.watch import Settling, WatchOptions, watch
+from tasks import direct
+
+
+def _until(check, seconds=90):
+    end = time.monotonic() + seconds
+    while not check():
+        assert time.monotonic() < end, "it never came to be"
+        time.sleep(0.1)
+
+
+def _count(mill):
+    return mill.one("SELECT count(*) FROM v_documents") if (mill.home / "warehouse.duckdb").exists() else 0
+
+
+@pytest.fixture
+def inbox(mill):
+    folder = mill.home / "inbox"
+    (folder / "a").mkdir(parents=True)
+    return folder
+
+
+@pytest.fixture
+def watching(mill, inbox):
+    over = threading.Event()
+    errors = []
+
+    def work():
+        try:
+            options = WatchOptions(settle_seconds=0.3, sweep_seconds=600)
+            watch(mill.settings(workers=0), direct, options, is_over=over.is_set)
+        except Exception as error:  # noqa: BLE001 - raised again where the test can see it
+            errors.append(error)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    yield
+    over.set()
+    thread.join(90)
+    assert errors == []
+
+
+def test_a_growing_file_settles_when_it_is_left_alone(tmp_path):
+    settling, folder, path = Settling(0.0), os.fsencode(tmp_path), tmp_path / "a.txt"
+    settling.settle_seconds = 5.0
+    path.write_text("one")
+    os.utime(path, (1, 1))
+    assert settling.look(folder, 0.0) == {}
+    path.write_text("one two")
+    os.utime(path, (2, 2))
+    assert settling.look(folder, 5.0) == {}
+    assert settling.look(folder, 9.0) == {}
+    ready = settling.look(folder, 10.0)
+    assert list(ready) == [b"a.txt"]
+    settling.settle(ready)
+    assert settling.look(folder, 20.0) == {}
+    path.write_text("anew")
+    os.utime(path, (3, 3))
+    assert settling.look(folder, 21.0) == {}
+    assert list(settling.look(folder, 26.0)) == [b"a.txt"]
+
+
+def test_half_written_names_never_settle(tmp_path):
+    for name in ("a.part", "b.tmp", "c.crdownload", "d~", "e.swp", ".f.txt.Xy12"):
+        (tmp_path / name).write_text("x")
+        os.utime(tmp_path / name, (1, 1))
+    settling = Settling(0.0)
+    assert settling.look(os.fsencode(tmp_path), 0.0) == {}
+    (tmp_path / "a.part").rename(tmp_path / "a")
+    assert list(settling.look(os.fsencode(tmp_path), 0.0)) == [b"a"]
+
+
+def test_every_way_to_arrive(mill, inbox, watching, write_news):
+    (inbox / "a" / "1.txt").write_text(write_news(1))
+    (inbox / "a" / "2.txt.part").write_text(write_news(2))
+    (inbox / "a" / "2.txt.part").rename(inbox / "a" / "2.txt")
+    with open(os.path.join(os.fsencode(inbox), b"a", b"\xff\xfe.txt"), "w") as stream:
+        stream.write(write_news(3))
+    for number in range(10):
+        (mill.raw / f"{number}" / "deep").mkdir(parents=True)
+        (mill.raw / f"{number}" / "deep" / "x.txt").write_text(write_news(100 + number))
+        (mill.raw / f"{number}").rename(inbox / f"{number}")
+    _until(lambda: _count(mill) == 13)
+    (inbox / "a" / "1.txt").write_text(write_news(50))
+    _until(lambda: mill.one("SELECT count(*) FROM v_documents WHERE text LIKE '%Nummer 50,%'") == 1)
+    assert _count(mill) == 13
+    shutil.rmtree(inbox)
+    (mill.raw / "new" / "b").mkdir(parents=True)
+    (mill.raw / "new" / "b" / "9.txt").write_text(write_news(9))
+    os.makedirs(inbox / "b", exist_ok=True)
+    (mill.raw / "new" / "b" / "9.txt").rename(inbox / "b" / "9.txt")
+    _until(lambda: _count(mill) == 14)
+    assert mill.problems() == []
+
+
+def test_nothing_is_missed_while_it_stood_still_or_was_killed(mill, inbox, started, write_news):
+    command = [*mill.command("watch", "--settle", "0.3")]
+    process = started(command, stderr=subprocess.DEVNULL)
+    (inbox / "a" / "0.txt").write_text(write_news(0))
+    _until(lambda: _count(mill) == 1)
+    process.send_signal(signal.SIGSTOP)
+    for number in range(1, 201):
+        (inbox / "a" / f"{number}.txt").write_text(write_news(number))
+    process.send_signal(signal.SIGCONT)
+    _until(lambda: _count(mill) == 201)
+    process.kill()
+    process.wait()
+    (inbox / "a" / "last.txt").write_text(write_news(500))
+    again = started(command, stderr=subprocess.DEVNULL)
+    _until(lambda: _count(mill) == 202)
+    again.terminate()
+    assert again.wait(60) == 143
+    assert mill.problems() == []
+
+
+def test_a_run_that_something_stops_is_tried_again(mill, inbox, monkeypatch, write_news):
+    from flows import run
+    from warehouse.errors import TransientError
+
+    calls, real = [], run.ingest
+
+    def failing(*arguments, **options):
+        calls.append(1)
+        if len(calls) == 1:
+            raise TransientError("the disk is full")
+        return real(*arguments, **options)
+
+    monkeypatch.setattr(run, "ingest", failing)
+    (inbox / "a" / "1.txt").write_text(write_news(1))
+    os.utime(inbox / "a" / "1.txt", (1, 1))
+    options = WatchOptions(settle_seconds=0.0, sweep_seconds=600, retry_seconds=0.1)
+    watch(mill.settings(workers=0), direct, options, is_over=lambda: len(calls) >= 2)
+    assert _count(mill) == 1
