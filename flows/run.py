@@ -322,14 +322,15 @@ def ingest(
     paths: Sequence[bytes] = (),
     *,
     source: str | None = None,
+    roots: Sequence[Root] | None = None,
     progress: Progress | None = None,
 ) -> Outcome:
-    """Ingest files and folders, the inbox where none is named; waits while another run holds the home."""
+    """Ingest files and folders, the inbox where none is named, only ``roots`` where they are; waits for another run."""
     progress = progress or Progress()
     if settings.cache is not None:
         language.configure(settings.cache)
     with exclusive(settings, progress) as book:
-        roots = _roots(settings, book, paths, source)
+        roots = _roots(settings, book, paths, source) if roots is None else roots
         run = _Run(settings, stages, book, progress, "ingest")
         with run.recorded():
             with run.timed("discover"):

@@ -9,18 +9,23 @@ can be missed; the interval grows with what a walk costs.
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from flows import run
 from flows.settings import Settings
 from flows.summary import Outcome
-from tasks.discover import DiscoverOptions, is_ignored, is_settled
+from tasks.discover import INBOX, DiscoverOptions, Root, is_ignored, is_settled, known_root
+from tasks.text import language
 from warehouse import raw_files
 from warehouse.clock import now_us
 from warehouse.durable import make_folder
 from warehouse.errors import TransientError
 from warehouse.records import Stamp
+from warehouse.uri import to_uri
+
+# So many files are looked up one by one; more are found sooner by a walk over the inbox.
+_FEW = 20
 
 logger = logging.getLogger(__name__)
 
@@ -85,6 +90,12 @@ class Settling:
         return is_ignored(name, self.discover)
 
 
+def _roots(settings: Settings, files: Iterable[bytes]) -> list[Root] | None:
+    """Where a run looks for these files of the inbox: only at them if they are few, else everywhere."""
+    roots = [known_root(settings.layout, INBOX, to_uri(path)) for path in files]
+    return roots if len(roots) <= _FEW else None
+
+
 def watch(
     settings: Settings,
     stages: run.Stages,
@@ -102,6 +113,10 @@ def watch(
     settings = settings.model_copy(update={"settle_seconds": options.settle_seconds})
     settling = Settling(options.settle_seconds)
     due = time.monotonic()
+    # The first file that is dropped shall not wait for it.
+    if settings.cache is not None:
+        language.configure(settings.cache)
+    language.preload()
     while not is_over():
         started = time.monotonic()
         make_folder(folder)
@@ -109,8 +124,9 @@ def watch(
         took = time.monotonic() - started
         if ready or started >= due:
             pause = options.sweep_seconds
+            is_sweep = started >= due
             try:
-                outcome = run.ingest(settings, stages)
+                outcome = run.ingest(settings, stages, roots=None if is_sweep else _roots(settings, ready))
             except (TransientError, OSError) as error:
                 pause = min(pause, options.retry_seconds)
                 logger.warning("run failed, tried again in %g s: %s", pause, error)
@@ -118,5 +134,5 @@ def watch(
                 if on_run is not None:
                     on_run(outcome)
             settling.settle(ready)
-            due = time.monotonic() + pause
+            due = time.monotonic() + pause if is_sweep else min(due, time.monotonic() + pause)
         time.sleep(max(options.look_seconds, took / options.share))

@@ -351,7 +351,7 @@ def search(
     """
     walk = Search(book, options, on_file)
     for root in roots:
-        walk.look_below(root, {} if reread else ledger.known_files(book, root.location))
+        walk.look_below(root, {} if reread else ledger.known_files(book, root.location, to_uri(root.below)))
     return walk
 
 

@@ -256,6 +256,12 @@ class Mill:
         return [os.fsencode(NEWSMILL), command, b"--home", os.fsencode(self.home), *others]
 
 
+def pytest_configure() -> None:
+    """A suite in the background of a shell ignores Ctrl-C, and so would every process that a test starts."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 @pytest.fixture(autouse=True)
 def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in os.environ if name.startswith("NEWSMILL_")]:

@@ -305,7 +305,8 @@ def test_the_json_of_every_command_parses(milled: Any, tmp_path: Path, command: 
 def test_every_command_of_the_table_is_here() -> None:
     from flows.cli import COMMANDS
 
-    assert {words[0] for words in JSON_COMMANDS.values()} == set(COMMANDS)
+    # To watch has no end, and so no answer.
+    assert {words[0] for words in JSON_COMMANDS.values()} == set(COMMANDS) - {"watch"}
 
 
 def test_names_that_are_no_text_come_out_as_json(new_mill: Any, write_news: Callable[[int], str]) -> None:

@@ -36,14 +36,17 @@ class Known:
     file_id: str | None
 
 
-def known_files(ledger: Ledger, root: str) -> dict[str, Known]:
-    """Every path of a root by uri."""
+def known_files(ledger: Ledger, root: str, below: str = "") -> dict[str, Known]:
+    """Every path of a root by uri; of one file or folder in it at least its own, where ``below`` names one."""
     query = (
         sa.select(STAMPS.c.uri, STAMPS.c.state, STAMPS.c.file_id, STAMPS.c.size_bytes, STAMPS.c.mtime_ns,
                   STAMPS.c.ctime_ns, STAMPS.c.inode)
         .join(ROOTS, ROOTS.c.root_id == STAMPS.c.root_id)
         .where(ROOTS.c.location == root)
     )  # fmt: skip
+    if below:
+        uri = STAMPS.c.uri
+        query = query.where(sa.or_(uri.in_([below, f"{below}/"]), uri.startswith(f"{below}/", autoescape=True)))
     with ledger.reading() as connection:
         return {
             uri: Known(Stamp(size_bytes=size, mtime_ns=mtime, ctime_ns=ctime, inode=inode), state, file_id)
