@@ -135,4 +135,6 @@ def watch(
                     on_run(outcome)
             settling.settle(ready)
             due = time.monotonic() + pause if is_sweep else min(due, time.monotonic() + pause)
-        time.sleep(max(options.look_seconds, took / options.share))
+        rest = max(options.look_seconds, took / options.share)
+        # What has been seen shall not wait for longer than it takes to settle.
+        time.sleep(min(rest, max(options.look_seconds, options.settle_seconds)) if settling.waiting else rest)
