@@ -8,7 +8,7 @@ import os
 import stat
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from flows import run
 from flows.erase import erase
@@ -142,17 +142,7 @@ def forget(settings: Settings, chosen: Chosen, progress: Progress) -> Forgotten:
         file_ids = _meant(book, chosen, forgotten=False)
         looked = _looked(settings, book, file_ids, is_dry=False)
         erased = erase(settings, book, progress, file_ids, is_wary=not file_ids)
-    return Forgotten(
-        is_dry=False,
-        file_ids=looked.file_ids,
-        documents=looked.documents,
-        places=looked.places,
-        lying=looked.lying,
-        same_text=looked.same_text,
-        parts=looked.parts,
-        erased=erased,
-        seconds=time.monotonic() - started,
-    )
+    return replace(looked, erased=erased, seconds=time.monotonic() - started)
 
 
 def lift(settings: Settings, chosen: Chosen, progress: Progress) -> list[str]:

@@ -177,6 +177,32 @@ def _retire(connection: sa.Connection, commit_no: int, spans: Sequence[Span]) ->
         )
 
 
+def insert_commit(
+    connection: sa.Connection,
+    previous: str,
+    content: dict[str, Any],
+    *,
+    commit_no: int,
+    kind: CommitKind,
+    run_id: str,
+    pipeline_version: str,
+    settings_fingerprint: str,
+    batch_id: str | None = None,
+) -> None:
+    """The row of a commit, chained to the hash of the one before; ``content`` is all else that its hash covers."""
+    head = {
+        "commit_no": commit_no,
+        "kind": kind.value,
+        "batch_id": batch_id,
+        "run_id": run_id,
+        "committed_at": now_us(),
+        "pipeline_version": pipeline_version,
+        "settings_fingerprint": settings_fingerprint,
+    }
+    chained = {name: value for name, value in head.items() if name not in UNCHAINED}
+    connection.execute(COMMITS.insert().values(commit_hash=chain_hash(previous, chained, content), **head))
+
+
 def append(
     ledger: Ledger,
     run_id: str,
@@ -209,21 +235,20 @@ def append(
             return None
         parts = part_rows(commit_no, batch.parts if batch else ())
         spans = _span_rows(commit_no, batch.spans if batch else ())
-        head = {
-            "commit_no": commit_no,
-            "kind": (CommitKind.BATCH if batch else CommitKind.SIGHTINGS).value,
-            "batch_id": batch.batch_id if batch else None,
-            "run_id": run_id,
-            "committed_at": now_us(),
-            "pipeline_version": pipeline_version,
-            "settings_fingerprint": settings_fingerprint,
-        }
-        chained = {name: value for name, value in head.items() if name not in UNCHAINED}
-        digest = chain_hash(previous, chained, {"parts": parts, "spans": spans, "sightings": rows})
         if batch:
             _retire(connection, commit_no, batch.spans)
             stamps.follow_cuts(connection, batch.spans)
-        connection.execute(COMMITS.insert().values(commit_hash=digest, **head))
+        insert_commit(
+            connection,
+            previous,
+            {"parts": parts, "spans": spans, "sightings": rows},
+            commit_no=commit_no,
+            kind=CommitKind.BATCH if batch else CommitKind.SIGHTINGS,
+            batch_id=batch.batch_id if batch else None,
+            run_id=run_id,
+            pipeline_version=pipeline_version,
+            settings_fingerprint=settings_fingerprint,
+        )
         for table, new in ((PARTS, parts), (SPANS, spans), (SIGHTINGS, rows)):
             if new:
                 connection.execute(table.insert(), new)

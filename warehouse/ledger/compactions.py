@@ -13,9 +13,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from warehouse.clock import now_us
 from warehouse.errors import WarehouseBusy
-from warehouse.ledger.commits import CHUNK, UNCHAINED, chain_hash, part_rows
+from warehouse.ledger.commits import CHUNK, insert_commit, part_rows
 from warehouse.ledger.store import Ledger
 from warehouse.ledger.tables import COMMITS, PARTS, SPANS
 from warehouse.records import PartReceipt
@@ -143,19 +142,16 @@ def compact(
         if {row["commit_no"] for row in replaces} != set(replaced):
             raise WarehouseBusy("parts were replaced by another compaction meanwhile; run `newsmill compact` again")
         rows = part_rows(commit_no, parts)
-        head = {
-            "commit_no": commit_no,
-            "kind": CommitKind.COMPACTION.value,
-            "batch_id": None,
-            "run_id": run_id,
-            "committed_at": now_us(),
-            "pipeline_version": pipeline_version,
-            "settings_fingerprint": settings_fingerprint,
-        }
-        chained = {name: value for name, value in head.items() if name not in UNCHAINED}
-        content = {"parts": rows, "spans": [], "sightings": [], "replaces": replaces}
-        digest = chain_hash(last.commit_hash, chained, content)
-        connection.execute(COMMITS.insert().values(commit_hash=digest, **head))
+        insert_commit(
+            connection,
+            last.commit_hash,
+            {"parts": rows, "spans": [], "sightings": [], "replaces": replaces},
+            commit_no=commit_no,
+            kind=CommitKind.COMPACTION,
+            run_id=run_id,
+            pipeline_version=pipeline_version,
+            settings_fingerprint=settings_fingerprint,
+        )
         connection.execute(PARTS.insert(), rows)
     return commit_no
 

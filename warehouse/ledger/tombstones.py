@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from warehouse.clock import now_us
 from warehouse.ledger import stamps
-from warehouse.ledger.commits import CHUNK, NO_HASH, UNCHAINED, chain_hash, sighting_rows
+from warehouse.ledger.commits import CHUNK, NO_HASH, insert_commit, sighting_rows
 from warehouse.ledger.store import Ledger
 from warehouse.ledger.tables import COMMITS, ROOTS, SIGHTINGS, SPANS, STAMPS, TOMBSTONES
 from warehouse.records import Sighting, Stamp
@@ -181,18 +181,16 @@ def _commit(
     connection: sa.Connection, run_id: str, rows: dict[str, Any], pipeline_version: str, settings_fingerprint: str
 ) -> None:
     newest = sa.select(COMMITS.c.commit_hash).order_by(COMMITS.c.commit_no.desc()).limit(1)
-    head = {
-        "commit_no": _next(connection),
-        "kind": CommitKind.TOMBSTONES.value,
-        "batch_id": None,
-        "run_id": run_id,
-        "committed_at": now_us(),
-        "pipeline_version": pipeline_version,
-        "settings_fingerprint": settings_fingerprint,
-    }
-    chained = {name: value for name, value in head.items() if name not in UNCHAINED}
-    digest = chain_hash(connection.scalar(newest) or NO_HASH, chained, {"parts": [], "spans": [], **rows})
-    connection.execute(COMMITS.insert().values(commit_hash=digest, **head))
+    insert_commit(
+        connection,
+        connection.scalar(newest) or NO_HASH,
+        {"parts": [], "spans": [], **rows},
+        commit_no=_next(connection),
+        kind=CommitKind.TOMBSTONES,
+        run_id=run_id,
+        pipeline_version=pipeline_version,
+        settings_fingerprint=settings_fingerprint,
+    )
 
 
 def _next(connection: sa.Connection) -> int:
