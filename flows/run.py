@@ -23,13 +23,14 @@ from flows.settings import Settings
 from flows.summary import Outcome, Progress
 from tasks import plan, version
 from tasks.direct import Failure
-from tasks.discover import DiscoverOptions, Discovery, Root, Search, discover, known_root, roots_of
+from tasks.discover import DiscoverOptions, Discovery, Search, discover
 from tasks.document import CutLimits
 from tasks.ingest_batch import BatchOptions
 from tasks.pool import Pool
 from tasks.replay import again
+from tasks.roots import Root, known_root, roots_of
 from tasks.text import language
-from warehouse import clean, ledger, presence, snapshots
+from warehouse import clean, ledger, memory, presence, snapshots
 from warehouse.durable import lock
 from warehouse.errors import ConfigError, NewsmillError, PermanentError
 from warehouse.layout import Home
@@ -87,6 +88,7 @@ def exclusive(settings: Settings, progress: Progress, *, create: bool = True) ->
     A forgetting that was begun comes to its end before anything else.
     """
     home = settings.layout
+    memory.give_back()
     with lock(home.lock("run"), on_wait=progress.waiting), opened(settings, create=create) as book:
         ledger.mark_crashed(book)
         clean.sweep(home)

@@ -41,8 +41,10 @@ def warm(cache: Path | None) -> None:
     from tasks.document import DocumentOptions, documents_of
     from tasks.text import language, words
     from tasks.text.language import second_opinion
+    from warehouse import memory
     from warehouse.records import RawFile, Stamp
 
+    memory.give_back()
     if cache is not None:
         language.configure(cache)
     language.preload()
