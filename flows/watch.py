@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from flows import run
+from flows.execution import Stages
 from flows.settings import Settings
 from flows.summary import Outcome
 from tasks.discover import DiscoverOptions, ignored, is_settled
@@ -94,7 +95,7 @@ def _roots(settings: Settings, files: Iterable[bytes]) -> list[Root] | None:
 
 def watch(
     settings: Settings,
-    stages: run.Stages,
+    stages: Stages,
     options: WatchOptions,
     *,
     on_run: Callable[[Outcome], None] | None = None,

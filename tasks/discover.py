@@ -147,6 +147,8 @@ class Search:
         self.book, self.roots, self.options, self.reread = book, disjoint(roots), options, reread
         self.result = Discovery()
         self.now_ns = now_us() * 1000
+        # Whether something was waiting to be read when an earlier run ended.
+        self.has_waited = False
         self._is_ignored = ignored(options, self._count_ignored)
         self.total = self._count(on_file)
 
@@ -158,7 +160,9 @@ class Search:
                 seen += 1
                 if on_file is not None and not seen % _TOLD_EVERY:
                     on_file(seen)
-                total += known is None or not known.is_unchanged(found.stamp)
+                if known is None or not known.is_unchanged(found.stamp):
+                    total += 1
+                    self.has_waited |= known is not None and known.state == "pending"
         if on_file is not None:
             on_file(seen)
         self.result.unchanged = seen - total
