@@ -24,9 +24,11 @@ _TELLING = "".join(
         "c1", "bad", "law", "currency", "start_punctuation", "end_punctuation", "numeric", "upper_accented", "box"
     )
 ) + "ÙЂ°"  # fmt: skip
-_ALONE = "\x80-\x9fÃÂ"
+_TELLING_ALONE = "\x80-\x9fÃÂ"
+# Characters of which one beside another beyond ASCII tells, one tells by itself, one tells before no letter.
+TELLING, ALONE, LIGATURE = re.compile(f"[{_TELLING}œ]"), re.compile(f"[{_TELLING_ALONE}]"), re.compile("[Œœ]")
 _CANDIDATE = re.compile(
-    f"[{_TELLING}œ](?:(?<=[{_ALONE}])|(?<=[Œœ])(?![A-Za-z])|(?=[^\\x00-\\x7f])|(?<=[^\\x00-\\x7f].))", re.DOTALL
+    f"[{_TELLING}œ](?:(?<=[{_TELLING_ALONE}])|(?<=[Œœ])(?![A-Za-z])|(?=[^\\x00-\\x7f])|(?<=[^\\x00-\\x7f].))", re.DOTALL
 )
 _ANYWHERE = re.compile("[ÃÂ]")
 # ftfy's longest pattern has six characters.

@@ -15,7 +15,7 @@ from warehouse.records import ParagraphRow, SegmentRow
 # Two sentences that an extraction glued: "zusammengekommen.Bei".
 _GLUE = re.compile(r"\.(?=[^\W\d_])")
 _WORD_BEFORE = re.compile(r"[^\W\d_]+\Z")
-_WORD_AFTER = re.compile(r"[^\W\d_]+")
+_WORD_AFTER = LETTERS = re.compile(r"[^\W\d_]+")
 # The library's time grows with the square of a block's length where quotes stay open: it gets
 # no more than this at once.
 _WINDOW = 4_000
@@ -41,7 +41,9 @@ _DOMAINS = frozenset({
 })  # fmt: skip
 
 
-def segment(text: str, paragraphs: Sequence[ParagraphRow], language: str) -> tuple[SegmentRow, ...]:
+def segment(
+    text: str, paragraphs: Sequence[ParagraphRow], language: str, *, may_be_glued: bool = True
+) -> tuple[SegmentRow, ...]:
     """The segments of all paragraphs in order; every paragraph has at least one, blanks around one belong to none.
 
     >>> from tasks.text.paragraphs import split
@@ -50,7 +52,7 @@ def segment(text: str, paragraphs: Sequence[ParagraphRow], language: str) -> tup
     ['Am 24. April kam Dr. Maier an.', 'Er ging wieder.']
     """
     rules = load(language)
-    may_be_glued = _GLUE.search(text) is not None
+    may_be_glued = may_be_glued and _GLUE.search(text) is not None
     segments: list[SegmentRow] = []
     for number, paragraph in enumerate(paragraphs):
         first = paragraph.start

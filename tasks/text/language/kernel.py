@@ -25,6 +25,13 @@ _PAIR, _TRIPLE, _ROW = np.uint64(tables.PAIR), np.uint64(tables.TRIPLE), np.uint
 _FACTOR, _SLOT = np.uint64(tables.HASH_FACTOR), np.uint64(tables.SLOTS - 1)
 _BUCKET_SHIFT, _SLOT_SHIFT = np.uint64(tables.BUCKET_SHIFT), np.uint64(tables.SLOT_SHIFT)
 
+SIGNATURE = """void(
+    CPointer(uint32), CPointer(int64), int64,
+    CPointer(uint16), int64, CPointer(int32), CPointer(uint32), CPointer(uint64),
+    CPointer(float64), CPointer(uint32), CPointer(float64), CPointer(float64), int64, int64,
+    CPointer(uint16), CPointer(int32), CPointer(float64), CPointer(float64),
+    CPointer(int32), CPointer(float64))"""
+
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
