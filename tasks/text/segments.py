@@ -6,6 +6,7 @@ change of the text: segments and what lies between them are the text, byte for b
 
 import re
 from collections.abc import Sequence
+from functools import partial
 
 import sentencex
 
@@ -29,6 +30,8 @@ _BETWEEN = " \n"
 _ADDRESS = frozenset("@/._\\:=&#")
 _LONG_WORD = LONGEST_ABBREVIATION + 1
 _OPENING = re.compile(r"""\A.*[('"\[{«‹„“‚‘’/-]""")
+# A document has thirty: named by position they cost half.
+_row = partial(tuple.__new__, SegmentRow)
 # Two words and their stops.
 _LONGEST_ENDING = 40
 _LONGEST_ORDINAL = 3
@@ -55,37 +58,50 @@ def segment(
     may_be_glued = may_be_glued and _GLUE.search(text) is not None
     segments: list[SegmentRow] = []
     for number, paragraph in enumerate(paragraphs):
-        first = paragraph.start
+        first, before = paragraph.start, len(segments)
         block = text[first : paragraph.end]
-        for start, end in _spans(block, language, rules, may_be_glued=may_be_glued):
-            segments.append(SegmentRow(number, first + start, first + end))
+        gaps = _gaps(block, language, rules)
+        if may_be_glued:
+            glued = [dot.end() for dot in _GLUE.finditer(block) if _is_glue(block, dot.start(), rules)]
+            gaps = sorted({*gaps, *zip(glued, glued, strict=True)}) if glued else gaps
+        start = first + len(block) - len(block.lstrip(_BETWEEN))
+        for end, following in (*gaps, (len(block.rstrip(_BETWEEN)), len(block))):
+            if first + end > start:
+                segments.append(_row((number, start, first + end)))
+            start = first + following
+        if len(segments) == before:
+            segments.append(_row((number, first, paragraph.end)))
     return tuple(segments)
 
 
-def _spans(block: str, language: str, rules: Rules, *, may_be_glued: bool) -> list[tuple[int, int]]:
-    cuts: list[int] = []
+def _gaps(block: str, language: str, rules: Rules) -> list[tuple[int, int]]:
+    """Where a sentence ends and where the next begins; between the two are blanks at most."""
+    gaps: list[tuple[int, int]] = []
     at = 0
+    unfinished = rules.unfinished
     sentences = _sentences(block, language)
     for sentence in sentences[:-1]:
         at += len(sentence)
+        # How most sentences end: with a word that no rule knows, a full stop and a blank.
+        if sentence[-2:] == ". " and not ((following := block[at]).islower() or following in _BETWEEN):
+            blank = sentence.rfind(" ", -_LONGEST_ENDING, -2)
+            word = sentence[blank + 1 : -2]
+            is_long = len(word) > LONGEST_ABBREVIATION
+            if blank >= 0 and word.isalpha() and (is_long or (unfinished is not None and word not in unfinished)):
+                gaps.append((at - 1, at))
+                continue
         if not _goes_on(block, sentence, at, rules):
-            cuts.append(at)
-    if may_be_glued:
-        glued = [dot.end() for dot in _GLUE.finditer(block) if _is_glue(block, dot.start(), rules)]
-        if glued:
-            cuts = sorted({*cuts, *glued})
-    spans: list[tuple[int, int]] = []
-    start = 0
-    for cut in (*cuts, len(block)):
-        end = cut
-        while end > start and block[end - 1] in _BETWEEN:
-            end -= 1
-        while start < end and block[start] in _BETWEEN:
-            start += 1
-        if start < end:
-            spans.append((start, end))
-        start = cut
-    return spans or [(0, len(block))]
+            gaps.append(_gap(block, at))
+    return gaps
+
+
+def _gap(block: str, cut: int) -> tuple[int, int]:
+    start = end = cut
+    while start > 0 and block[start - 1] in _BETWEEN:
+        start -= 1
+    while end < len(block) and block[end] in _BETWEEN:
+        end += 1
+    return start, end
 
 
 def _sentences(block: str, language: str) -> list[str]:
@@ -111,6 +127,11 @@ def _windowed(block: str, language: str) -> list[str]:
         sentences: list[str] = sentencex.segment(_CUT_AS.get(language, language), block)
     except UnicodeEncodeError:
         # Half a surrogate pair: no repaired text has any.
+        return [block]
+    except BaseException as error:
+        # It is written in Rust, whose panic is no Exception: an odd blank behind an initial is enough.
+        if type(error).__name__ != "PanicException":
+            raise
         return [block]
     # Whatever the library does to an unforeseen text, no character may be lost.
     return sentences if sentences and "".join(sentences) == block else [block]

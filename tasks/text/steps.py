@@ -99,6 +99,8 @@ _ASCII_BLANK_RUN = re.compile("   *")
 def _collapse_blanks(text: str) -> tuple[str, int]:
     odd = any(blank in text for blank in characters.BLANKS)
     text, runs = (_BLANK_RUN if odd else _ASCII_BLANK_RUN).subn(" ", text)
+    if "\n" not in text:
+        return text, runs
     edges = text.count(" \n") + text.count("\n ")
     # Runs are single blanks by now, so that two plain replacements clear both sides of every newline.
     return text.replace(" \n", "\n").replace("\n ", "\n"), runs + edges
