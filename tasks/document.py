@@ -166,15 +166,16 @@ def cuts(
     cutter = _Cutter(options, limits, timings, check)
     for file, stream in contents:
         started, elsewhere = clock(), cutter.elsewhere
-        before = list(cutter.pieces), cutter.size, cutter.count
+        before = len(cutter.pieces), cutter.size, cutter.count
         try:
             for cut in cutter.records(file, stream, on_record):
                 handed_on = clock()
                 yield cut
                 cutter.elsewhere += clock() - handed_on
-                before = [], 0, 0
+                before = 0, 0, 0
         except Deferred as deferred:
-            cutter.pieces, cutter.size, cutter.count = before
+            held, cutter.size, cutter.count = before
+            del cutter.pieces[held:]
             cutter.deferred.append((file, deferred))
         seconds = clock() - started - (cutter.elsewhere - elsewhere)
         cutter.timings["normalise"] = cutter.timings.get("normalise", 0.0) + seconds

@@ -24,6 +24,7 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
+_MARKED = frozenset(mark[0] for mark, _ in _MARKS)
 
 # Seven-bit encodings are valid UTF-8 and have to be asked for before it: one cheap look for a byte of theirs, then the
 # pattern.
@@ -55,9 +56,10 @@ def decode(data: bytes, hint: str | None = None) -> Decoded:
         raise Refusal(Stage.DECODE, Reason.BINARY, f"begins like {kind}")
     if hint is not None:
         return _hinted(data, hint)
-    for mark, name in _MARKS:
-        if data.startswith(mark):
-            return _marked(data[len(mark) :], name)
+    if data[0] in _MARKED:
+        for mark, name in _MARKS:
+            if data.startswith(mark):
+                return _marked(data[len(mark) :], name)
     return _unmarked(data)
 
 

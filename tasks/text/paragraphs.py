@@ -51,6 +51,8 @@ def split(text: str, language: str) -> tuple[ParagraphRow, ...]:
 
 
 def _spans(text: str) -> list[tuple[int, int]]:
+    if "\n" not in text:
+        return [(0, len(text))] if text else []
     spans: list[tuple[int, int]] = []
     length = len(text.rstrip("\n"))
     start = len(text) - len(text.lstrip("\n"))

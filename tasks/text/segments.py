@@ -7,6 +7,8 @@ change of the text: segments and what lies between them are the text, byte for b
 import re
 from collections.abc import Sequence
 from functools import partial
+from itertools import accumulate, repeat
+from operator import lt
 
 import sentencex
 
@@ -29,6 +31,7 @@ _CLOSING = frozenset('”“»’"」』')
 _BETWEEN = " \n"
 _ADDRESS = frozenset("@/._\\:=&#")
 _LONG_WORD = LONGEST_ABBREVIATION + 1
+_BEFORE_STOP = -_LONG_WORD - 2
 _OPENING = re.compile(r"""\A.*[('"\[{«‹„“‚‘’/-]""")
 # A document has thirty: named by position they cost half.
 _row = partial(tuple.__new__, SegmentRow)
@@ -58,41 +61,50 @@ def segment(
     may_be_glued = may_be_glued and _GLUE.search(text) is not None
     segments: list[SegmentRow] = []
     for number, paragraph in enumerate(paragraphs):
-        first, before = paragraph.start, len(segments)
-        block = text[first : paragraph.end]
-        gaps = _gaps(block, language, rules)
+        block = text[paragraph.start : paragraph.end]
+        ends, starts = _gaps(block, paragraph.start, language, rules)
         if may_be_glued:
-            glued = [dot.end() for dot in _GLUE.finditer(block) if _is_glue(block, dot.start(), rules)]
-            gaps = sorted({*gaps, *zip(glued, glued, strict=True)}) if glued else gaps
-        start = first + len(block) - len(block.lstrip(_BETWEEN))
-        for end, following in (*gaps, (len(block.rstrip(_BETWEEN)), len(block))):
-            if first + end > start:
-                segments.append(_row((number, start, first + end)))
-            start = first + following
-        if len(segments) == before:
-            segments.append(_row((number, first, paragraph.end)))
+            glued = [
+                paragraph.start + dot.end() for dot in _GLUE.finditer(block) if _is_glue(block, dot.start(), rules)
+            ]
+            if glued:
+                cuts = sorted({*zip(ends, starts, strict=True), *zip(glued, glued, strict=True)})
+                ends, starts = [end for end, _ in cuts], [start for _, start in cuts]
+        starts.insert(0, paragraph.end - len(block.lstrip(_BETWEEN)))
+        ends.append(paragraph.start + len(block.rstrip(_BETWEEN)))
+        rows = map(_row, zip(repeat(number), starts, ends, strict=False))
+        if all(map(lt, starts, ends)):
+            segments += rows
+        else:
+            full = [row for row in rows if row.start < row.end]
+            segments += full or [SegmentRow(number, paragraph.start, paragraph.end)]
     return tuple(segments)
 
 
-def _gaps(block: str, language: str, rules: Rules) -> list[tuple[int, int]]:
-    """Where a sentence ends and where the next begins; between the two are blanks at most."""
-    gaps: list[tuple[int, int]] = []
-    at = 0
-    unfinished = rules.unfinished
+def _gaps(block: str, first: int, language: str, rules: Rules) -> tuple[list[int], list[int]]:
+    """Where sentences of the block at ``first`` end, and where those behind them begin."""
+    ends: list[int] = []
+    starts: list[int] = []
     sentences = _sentences(block, language)
-    for sentence in sentences[:-1]:
-        at += len(sentence)
+    unfinished, is_short = rules.unfinished, rules.has_short_abbreviations
+    for sentence, following, at in zip(sentences, sentences[1:], accumulate(map(len, sentences)), strict=False):
         # How most sentences end: with a word that no rule knows, a full stop and a blank.
-        if sentence[-2:] == ". " and not ((following := block[at]).islower() or following in _BETWEEN):
-            blank = sentence.rfind(" ", -_LONGEST_ENDING, -2)
-            word = sentence[blank + 1 : -2]
-            is_long = len(word) > LONGEST_ABBREVIATION
-            if blank >= 0 and word.isalpha() and (is_long or (unfinished is not None and word not in unfinished)):
-                gaps.append((at - 1, at))
+        if sentence.endswith(". ") and not ((head := following[:1]).islower() or head in _BETWEEN):
+            word = sentence[_BEFORE_STOP:-2]
+            is_sure = is_short and len(word) == _LONG_WORD and word.isalpha()
+            if not is_sure and (blank := sentence.rfind(" ", -_LONGEST_ENDING, -2)) >= 0:
+                word = sentence[blank + 1 : -2]
+                may_go_on = len(word) <= LONGEST_ABBREVIATION and (unfinished is None or word in unfinished)
+                is_sure = not may_go_on and word.isalpha()
+            if is_sure:
+                ends.append(first + at - 1)
+                starts.append(first + at)
                 continue
         if not _goes_on(block, sentence, at, rules):
-            gaps.append(_gap(block, at))
-    return gaps
+            end, start = _gap(block, at)
+            ends.append(first + end)
+            starts.append(first + start)
+    return ends, starts
 
 
 def _gap(block: str, cut: int) -> tuple[int, int]:
