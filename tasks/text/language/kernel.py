@@ -126,7 +126,7 @@ def _normalise(prob: Any, languages: int, compensated: int) -> bool:
 
 
 @_compiled
-def _draw(rows: Any, count: int, words: Any, shift: Any, position: int) -> tuple[int, int]:
+def _draw(rows: Any, count: int, words: Any, shift: Any, position: Any) -> tuple[Any, Any]:
     """Where the row of the next n-gram begins, and the next unused word of the stream."""
     pick = np.int64(words[position] >> shift)  # choice() draws again until it is below the count
     position += 1
