@@ -5,6 +5,8 @@ records of many or of big files are cut.  Does not belong here: one record (``ta
 (``tasks.readers``), reading from disk or writing parts.
 """
 
+import contextlib
+import gc
 import io
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -15,11 +17,10 @@ from tasks import record
 from tasks.readers import ReadOptions
 from tasks.readers.opening import opened
 from tasks.text import paragraphs
-from tasks.text.language import Blocks, detect_many, label_blocks
+from tasks.text.language import Blocks, Detection, detect_many, label_blocks
 from tasks.text.preview import PREVIEW_CHARACTERS, preview
-from tasks.text.words import count_words_of_many
 from warehouse.errors import Deferred
-from warehouse.records import Document, FileResult, RawDocument, RawFile, Reject
+from warehouse.records import FileResult, ParagraphRow, RawDocument, RawFile, Reject
 from warehouse.uri import name_of
 
 __all__ = ["PREVIEW_CHARACTERS", "Cut", "CutLimits", "DocumentOptions", "cuts", "documents_of", "preview"]
@@ -66,7 +67,7 @@ class _Piece:
 
     file: RawFile
     reader: str | None
-    found: list[record.Prepared | Reject] = field(default_factory=list)
+    found: list[RawDocument | Reject] = field(default_factory=list)
     is_last: bool = False
 
 
@@ -130,7 +131,7 @@ class _Cutter:
             self.count += 1
             if on_record is not None and isinstance(raw, RawDocument):
                 on_record(file, raw)
-            piece.found.append(record.prepared(raw))
+            piece.found.append(raw)
         if self.check is not None:
             self.check()
         piece.is_last = True
@@ -165,15 +166,16 @@ def cuts(
     cutter = _Cutter(options, limits, timings, check)
     for file, stream in contents:
         started, elsewhere = clock(), cutter.elsewhere
-        before = list(cutter.pieces), cutter.size, cutter.count
+        before = len(cutter.pieces), cutter.size, cutter.count
         try:
             for cut in cutter.records(file, stream, on_record):
                 handed_on = clock()
                 yield cut
                 cutter.elsewhere += clock() - handed_on
-                before = [], 0, 0
+                before = 0, 0, 0
         except Deferred as deferred:
-            cutter.pieces, cutter.size, cutter.count = before
+            held, cutter.size, cutter.count = before
+            del cutter.pieces[held:]
             cutter.deferred.append((file, deferred))
         seconds = clock() - started - (cutter.elsewhere - elsewhere)
         cutter.timings["normalise"] = cutter.timings.get("normalise", 0.0) + seconds
@@ -188,11 +190,29 @@ def documents_of(
     return [result for cut in cuts(streams, options, timings=timings) for result in cut.results]
 
 
+@contextlib.contextmanager
+def _without_collections() -> Iterator[None]:
+    """The rows of a cut hold no cycles; full collections while their number grows would find nothing, again and again.
+
+    What was on is on again afterwards, whichever of several threads is done first.
+    """
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+@_without_collections()
 def _results(pieces: Sequence[_Piece], options: DocumentOptions, timings: dict[str, float]) -> list[FileResult]:
     clock = time.perf_counter
     started = clock()
-    prepared = [(piece.file, item) for piece in pieces for item in piece.found if isinstance(item, record.Prepared)]
-    texts = [item.repaired.text for _, item in prepared]
+    found = record.prepared([raw for piece in pieces for raw in piece.found])
+    prepared = [item for item in found if isinstance(item, record.Prepared)]
+    texts = [item.repaired.text for item in prepared]
+    normalised = clock()
     detections = [record.decided(detection, options.language) for detection in detect_many(texts)]
     detected = clock()
     blocks = [paragraphs.split(text, detection.language) for text, detection in zip(texts, detections, strict=True)]
@@ -202,20 +222,21 @@ def _results(pieces: Sequence[_Piece], options: DocumentOptions, timings: dict[s
             for text, detection, own in zip(texts, detections, blocks, strict=True)
         ]
     )
-    documents = (
-        record.document(item, detection, words, own, found, name_of(file.uri))
-        for (file, item), detection, words, own, found in zip(
-            prepared, detections, count_words_of_many(texts), blocks, labels, strict=True
-        )
-    )
-    results = [_result(piece, documents) for piece in pieces]
-    for name, seconds in (("detect", detected - started), ("segment", clock() - detected)):
+    rest = zip(detections, blocks, labels, strict=True)
+    items = iter(found)
+    results = [_result(piece, [next(items) for _ in piece.found], rest) for piece in pieces]
+    ends = {"normalise": normalised - started, "detect": detected - normalised, "segment": clock() - detected}
+    for name, seconds in ends.items():
         timings[name] = timings.get(name, 0.0) + seconds
     return results
 
 
-def _result(piece: _Piece, documents: Iterator[Document]) -> FileResult:
-    raw = next((item.raw for item in piece.found if isinstance(item, record.Prepared)), None)
+_Rest = Iterator[tuple[Detection, tuple[ParagraphRow, ...], dict[int, Detection]]]
+
+
+def _result(piece: _Piece, items: Sequence[record.Prepared | Reject], rest: _Rest) -> FileResult:
+    raw = next((item.raw for item in items if isinstance(item, record.Prepared)), None)
+    name = name_of(piece.file.uri)
     return FileResult(
         file=piece.file,
         reader=piece.reader,
@@ -223,6 +244,6 @@ def _result(piece: _Piece, documents: Iterator[Document]) -> FileResult:
         encoding_confidence=raw.encoding_confidence if raw else None,
         record_count=len(piece.found),
         is_last=piece.is_last,
-        documents=tuple(next(documents) for item in piece.found if isinstance(item, record.Prepared)),
-        rejects=tuple(item for item in piece.found if isinstance(item, Reject)),
+        documents=tuple(record.document(item, *next(rest), name) for item in items if not isinstance(item, Reject)),
+        rejects=tuple(item for item in items if isinstance(item, Reject)),
     )

@@ -4,13 +4,14 @@ Belongs here: what is done to a record's text, and which metadata wins.  Does no
 (``tasks.text``), many records at once (``tasks.document``).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from tasks.text import header, metadata, repairs, segments
 from tasks.text.language import Detection
 from tasks.text.preview import PREVIEW_CHARACTERS, preview
-from warehouse.errors import Refusal
+from tasks.text.scan.bits import GLUE
+from tasks.text.words import count_words
 from warehouse.records import Document, ParagraphRow, RawDocument, Reject
 from warehouse.uri import name_of
 from warehouse.vocabulary import DecidedBy, Flag, PublishedSource, Reason, Stage
@@ -25,31 +26,26 @@ class Prepared:
     repaired: repairs.Repaired
 
 
-def _normalised(raw: RawDocument) -> Prepared:
-    head = header.parse(raw.text)
-    repaired = repairs.repair(raw.text[head.body_start :])
-    if not repaired.text:
-        reason = Reason.HEADER_ONLY if head.body_start else Reason.EMPTY
-        what = "a date header and nothing behind it" if head.body_start else "no visible character"
-        raise Refusal(Stage.NORMALISE, reason, what)
-    return Prepared(raw, head, repaired)
+def prepared(records: Sequence[RawDocument | Reject]) -> list[Prepared | Reject]:
+    """Each record with its text normalised, or the reject that it is or becomes."""
+    texts = [record for record in records if isinstance(record, RawDocument)]
+    heads = [header.parse(record.text) for record in texts]
+    bodies = [record.text[head.body_start :] for record, head in zip(texts, heads, strict=True)]
+    found = map(_prepared, texts, heads, repairs.repair_many(bodies))
+    return [record if isinstance(record, Reject) else next(found) for record in records]
 
 
-def prepared(record: RawDocument | Reject) -> Prepared | Reject:
-    """A record with its text normalised, or the reject that it is or becomes."""
-    if isinstance(record, Reject):
-        return record
-    try:
-        return _normalised(record)
-    except Refusal as refusal:
-        return Reject(
-            ordinal=record.ordinal,
-            stage=refusal.stage,
-            reason=refusal.reason,
-            detail=refusal.detail,
-            preview=preview(record.text[:PREVIEW_CHARACTERS].encode("utf-8", "surrogatepass")),
-            member=record.member,
-        )
+def _prepared(raw: RawDocument, head: header.Header, repaired: repairs.Repaired) -> Prepared | Reject:
+    if repaired.text:
+        return Prepared(raw, head, repaired)
+    return Reject(
+        ordinal=raw.ordinal,
+        stage=Stage.NORMALISE,
+        reason=Reason.HEADER_ONLY if head.body_start else Reason.EMPTY,
+        detail="a date header and nothing behind it" if head.body_start else "no visible character",
+        preview=preview(raw.text[:PREVIEW_CHARACTERS].encode("utf-8", "surrogatepass")),
+        member=raw.member,
+    )
 
 
 def decided(detection: Detection, hint: str | None) -> Detection:
@@ -62,14 +58,14 @@ def decided(detection: Detection, hint: str | None) -> Detection:
 def document(
     prepared: Prepared,
     detection: Detection,
-    word_count: int,
     blocks: tuple[ParagraphRow, ...],
     labels: Mapping[int, Detection],
     name: str,
 ) -> Document:
     """The document of a prepared record in a file of this name: ``blocks`` are its paragraphs, ``labels`` theirs."""
     raw, text = prepared.raw, prepared.repaired.text
-    units = segments.segment(text, blocks, detection.language)
+    look = prepared.repaired.scan
+    units = segments.segment(text, blocks, detection.language, may_be_glued=bool(look.could & GLUE))
     name = name if raw.member is None else name_of(raw.member)
     meta = metadata.extract(text, prepared.head, name, detection.language)
     notes = {**raw.metadata, **meta.source_metadata}
@@ -98,7 +94,7 @@ def document(
         second_language=detection.second_language,
         script=detection.script,
         text=text,
-        word_count=word_count,
+        word_count=count_words(text) if look.word_count is None else look.word_count,
         repairs=prepared.repaired.repairs,
         flags=tuple(flags),
         source_metadata=notes,

@@ -39,7 +39,7 @@ def warm(cache: Path | None) -> None:
     """Import and load all that batches need, without starting a thread."""
     from tasks import ingest_batch  # noqa: F401 - imported for every child
     from tasks.document import DocumentOptions, documents_of
-    from tasks.text import language, words
+    from tasks.text import language
     from tasks.text.language import second_opinion
     from warehouse import memory
     from warehouse.records import RawFile, Stamp
@@ -48,7 +48,6 @@ def warm(cache: Path | None) -> None:
     if cache is not None:
         language.configure(cache)
     language.preload()
-    words.preload()
     with contextlib.suppress(OSError):  # it unpacks its model into the temporary folder; who needs it will say so
         second_opinion.preload()
     stamp = Stamp(size_bytes=0, mtime_ns=0, ctime_ns=0, inode=0)

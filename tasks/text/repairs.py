@@ -3,13 +3,15 @@
 Belongs here: running the steps and the evidence that they leave.  Does not belong here: the steps (``steps``).
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 from tasks.text import characters, mojibake
-from tasks.text.steps import REPAIRS, Scan
+from tasks.text.scan import Scan, bits, look
+from tasks.text.steps import REPAIRS, Step
 from warehouse.vocabulary import Flag
 
-__all__ = ["REPAIRS", "Repaired", "repair", "repair_ungated"]
+__all__ = ["REPAIRS", "Repaired", "repair", "repair_many", "repair_ungated"]
 
 # One pass is not enough where a repair uncovers what another looks for; more than this only a constructed text needs.
 _MAX_PASSES = 5
@@ -22,6 +24,8 @@ class Repaired:
     text: str
     repairs: tuple[tuple[str, int], ...]
     flags: tuple[Flag, ...]
+    # What a look at the text tells those who come after.
+    scan: Scan = field(compare=False, repr=False)
 
 
 def repair(text: str) -> Repaired:
@@ -30,15 +34,28 @@ def repair(text: str) -> Repaired:
     >>> repair(" Caf&eacute;\u00a0 fÃ¼r\u200b alle\n").text
     'Café für alle'
     """
+    return repair_many([text])[0]
+
+
+def repair_many(texts: Sequence[str]) -> list[Repaired]:
+    """``repair`` of each text, in order; the first look is taken at all of them together."""
     # Almost every file ends in a newline: what is left is looked at once.
-    scan = Scan(text)
-    counts: dict[str, int] = {}
+    stripped = [REPAIRS["outer_blanks"].apply(text) for text in texts]
+    return [
+        _repair(scan, {"outer_blanks": count} if count else {})
+        for scan, (_, count) in zip(look([text for text, _ in stripped]), stripped, strict=True)
+    ]
+
+
+def _repair(scan: Scan, counts: dict[str, int]) -> Repaired:
     flags: set[Flag] = set()
-    scan = _run("outer_blanks", scan, counts, flags)
     for _ in range(_MAX_PASSES):
+        if not scan.could & bits.REPAIRABLE:
+            break
         before = scan.text
-        for name in REPAIRS:
-            scan = _run(name, scan, counts, flags)
+        for name, step in REPAIRS.items():
+            if scan.could & step.needs:
+                scan = _run(name, step, scan, counts, flags)
         if scan.text == before:
             break
     return _repaired(scan, counts, flags)
@@ -60,16 +77,16 @@ def repair_ungated(text: str) -> Repaired:
     return _repaired(Scan(text), counts, flags)
 
 
-def _run(name: str, scan: Scan, counts: dict[str, int], flags: set[Flag]) -> Scan:
+def _run(name: str, step: Step, scan: Scan, counts: dict[str, int], flags: set[Flag]) -> Scan:
     """What a step leaves to look at; the same scan where it changes nothing."""
-    step = REPAIRS[name]
     if not step.can_fire(scan):
         return scan
-    fixed, count = step.apply(scan.text)
+    apply = step.apply if step.apply_to_clean is None or scan.odd else step.apply_to_clean
+    fixed, count = apply(scan.text)
     if fixed == scan.text:
         return scan
     _note(name, count, scan.text, counts, flags)
-    return Scan(fixed)
+    return look([fixed])[0]
 
 
 def _note(name: str, count: int, before: str, counts: dict[str, int], flags: set[Flag]) -> None:
@@ -81,13 +98,15 @@ def _note(name: str, count: int, before: str, counts: dict[str, int], flags: set
 
 
 def _repaired(scan: Scan, counts: dict[str, int], flags: set[Flag]) -> Repaired:
-    if "\ufffd" in scan.odd:
-        flags.add(Flag.REPLACEMENT_CHARACTERS)
-    tells = scan.is_suspicious or not characters.GBK_TELLING.isdisjoint(scan.odd)
-    if tells and mojibake.is_suspect(scan.text):
-        flags.add(Flag.MOJIBAKE_SUSPECT)
+    if scan.could & (bits.ODD | bits.MOJIBAKE):
+        if "\ufffd" in scan.odd:
+            flags.add(Flag.REPLACEMENT_CHARACTERS)
+        tells = scan.is_suspicious or not characters.GBK_TELLING.isdisjoint(scan.odd)
+        if tells and mojibake.is_suspect(scan.text):
+            flags.add(Flag.MOJIBAKE_SUSPECT)
     return Repaired(
         text=scan.text,
         repairs=tuple((name, counts[name]) for name in REPAIRS if name in counts) if counts else (),
         flags=tuple(flag for flag in Flag if flag in flags) if flags else (),
+        scan=scan,
     )

@@ -13,46 +13,26 @@ from ftfy.chardata import LIGATURES
 
 from tasks.text import characters, mojibake
 from tasks.text.entities import has_entities, unescape
+from tasks.text.scan import Scan, bits
 
 # No language stacks more marks on a letter: Unicode's stream-safe format allows thirty.  Sorting a longer run for NFC
 # costs its length squared.
 _MAX_MARKS = 30
 
 
-class Scan:
-    """What one look at a text tells about the steps that it can need."""
-
-    __slots__ = ("_odd", "_suspicious", "text")
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-        self._odd: str | None = None
-        self._suspicious: bool | None = None
-
-    @property
-    def odd(self) -> str:
-        """Every character of the text that is not clean, once."""
-        if self._odd is None:
-            self._odd = "".join(sorted(set(_ODD.findall(self.text))))
-        return self._odd
-
-    @property
-    def is_suspicious(self) -> bool:
-        """Whether any place looks like mojibake."""
-        if self._suspicious is None:
-            self._suspicious = mojibake.is_suspicious(self.text)
-        return self._suspicious
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
     """One repair: ``apply`` gives the new text and the number of places or characters touched.
 
-    ``can_fire`` may be wrong in one direction only: where it says False, ``apply`` would change nothing.
+    It is asked only about texts that could hold one of the bits in ``needs``.  ``can_fire`` may be wrong in one
+    direction only: where it says False, ``apply`` would change nothing.  ``apply_to_clean`` does the same to a text
+    without an odd character, sooner.
     """
 
     apply: Callable[[str], tuple[str, int]]
     can_fire: Callable[[Scan], bool]
+    needs: int = bits.ODD
+    apply_to_clean: Callable[[str], tuple[str, int]] | None = None
 
 
 def _wants(pattern: re.Pattern[str]) -> Callable[[Scan], bool]:
@@ -120,7 +100,17 @@ _ASCII_BLANK_RUN = re.compile("   *")
 
 def _collapse_blanks(text: str) -> tuple[str, int]:
     odd = any(blank in text for blank in characters.BLANKS)
-    text, runs = (_BLANK_RUN if odd else _ASCII_BLANK_RUN).subn(" ", text)
+    return _single_blanks(text, _BLANK_RUN if odd else _ASCII_BLANK_RUN)
+
+
+def _collapse_ascii_blanks(text: str) -> tuple[str, int]:
+    return _single_blanks(text, _ASCII_BLANK_RUN)
+
+
+def _single_blanks(text: str, run: re.Pattern[str]) -> tuple[str, int]:
+    text, runs = run.subn(" ", text)
+    if "\n" not in text:
+        return text, runs
     edges = text.count(" \n") + text.count("\n ")
     # Runs are single blanks by now, so that two plain replacements clear both sides of every newline.
     return text.replace(" \n", "\n").replace("\n ", "\n"), runs + edges
@@ -140,19 +130,25 @@ _ANSI = re.compile("\x1b\\[[0-9;]*[A-Za-z]")
 # Named as the column ``repairs`` shows them; the order is part of the meaning.
 REPAIRS: dict[str, Step] = {
     # Outer blanks are no part of the text, and almost every file ends in a newline.
-    "outer_blanks": Step(apply=_strip, can_fire=lambda scan: scan.text[:1] in " \n" or scan.text[-1:] in " \n"),
+    "outer_blanks": Step(
+        apply=_strip,
+        can_fire=lambda scan: scan.text[:1] in " \n" or scan.text[-1:] in " \n",
+        needs=bits.EDGES,
+    ),
     # A program that knew UCS-2 only wrote one character as two.
     "surrogates": Step(apply=_join_surrogates, can_fire=_wants(_SURROGATE)),
     # One line end.  Before the controls go, so that words on both sides do not run together.
     "line_ends": _substitute(re.compile(f"\r\n|[{characters.LINE_ENDS}]"), "\n"),
     # Colours for a terminal; their escape character alone would be a control character.
     "terminal_escapes": Step(apply=lambda text: _ANSI.subn("", text), can_fire=lambda scan: "\x1b" in scan.odd),
-    "entities": Step(apply=unescape, can_fire=lambda scan: has_entities(scan.text)),
+    "entities": Step(apply=unescape, can_fire=lambda scan: has_entities(scan.text), needs=bits.REFERENCE),
     # They show nothing, split words for every search, and hide mojibake from the next step.  Joiners stay: Persian,
     # Indian scripts and emoji need them.
     "zero_width": _delete(characters.ZERO_WIDTH),
     "bidi_controls": _delete(characters.BIDI_CONTROLS),
-    "mojibake": Step(apply=mojibake.fix_where_suspicious, can_fire=lambda scan: scan.is_suspicious),
+    "mojibake": Step(
+        apply=mojibake.fix_where_suspicious, can_fire=lambda scan: scan.is_suspicious, needs=bits.MOJIBAKE
+    ),
     "c1_controls": Step(apply=mojibake.fix_c1, can_fire=_wants(re.compile("[\x80-\x9f]"))),
     # ﬁ is two letters; æ and œ are not touched.
     "ligatures": _translate({code: str(letters) for code, letters in LIGATURES.items()}),
@@ -164,8 +160,17 @@ REPAIRS: dict[str, Step] = {
     # Digits and letters only: full-width punctuation is how Chinese and Japanese are written.
     "full_width": _translate(characters.FULL_WIDTH),
     "soft_hyphens": _delete(characters.SOFT_HYPHEN),
-    "blanks": Step(apply=_collapse_blanks, can_fire=_has_surplus_blanks),
-    "blank_lines": Step(apply=lambda text: _NEWLINES.subn("\n\n", text), can_fire=lambda scan: "\n\n\n" in scan.text),
+    "blanks": Step(
+        apply=_collapse_blanks,
+        can_fire=_has_surplus_blanks,
+        needs=bits.ODD | bits.BLANKS,
+        apply_to_clean=_collapse_ascii_blanks,
+    ),
+    "blank_lines": Step(
+        apply=lambda text: _NEWLINES.subn("\n\n", text),
+        can_fire=lambda scan: "\n\n\n" in scan.text,
+        needs=bits.NEWLINES,
+    ),
     # Before composition, which sorts them.
     "combining_marks": Step(apply=_cap_marks, can_fire=lambda scan: bool(scan.odd)),
     "composition": Step(
@@ -173,5 +178,3 @@ REPAIRS: dict[str, Step] = {
         can_fire=lambda scan: bool(scan.odd) and not unicodedata.is_normalized("NFC", scan.text),
     ),
 }  # fmt: skip
-
-_ODD = re.compile(f"[^{characters.CLEAN}]")

@@ -49,14 +49,13 @@ def warm() -> None:
     import flows.cli.replay
     import flows.cli.verify  # noqa: F401 - the same
     from tasks.document import DocumentOptions, documents_of
-    from tasks.text import language, words
+    from tasks.text import language
     from tasks.text.language import second_opinion
     from warehouse import ledger
     from warehouse.layout import Home
     from warehouse.records import RawFile, Stamp
 
     language.preload()
-    words.preload()
     second_opinion.preload()
     stamp = Stamp(size_bytes=0, mtime_ns=0, ctime_ns=0, inode=0)
     file = RawFile(root="", uri="a.txt", source="", path=b"", stamp=stamp, file_id="0" * 64)

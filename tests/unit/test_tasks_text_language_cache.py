@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tasks.text.language import cache, detector, native
+from tasks.text import native
+from tasks.text.language import cache, detector
 from tasks.text.language.replay import Replay
 
 TEXTS = ["Der Rat der Stadt hat den Haushalt beschlossen.", "", "Le conseil a voté le budget.", "\ud800 市议会"]
@@ -84,7 +85,16 @@ def flip(path: Path) -> None:
 DAMAGES: dict[str, Callable[[Path], object]] = {
     **{
         f"one bit of {name}": lambda folder, name=name: flip(folder / name)  # type: ignore[misc]
-        for name in ("matrix.npy", "entries.npy", "characters.npy", "words.npy", "kernel.ll", "manifest.json")
+        for name in (
+            "matrix.npy",
+            "entries.npy",
+            "characters.npy",
+            "words.npy",
+            "kernel.ll",
+            "manifest.json",
+            "marks.npy",
+            "scan.ll",
+        )
     },
     "cut short": lambda folder: (folder / "matrix.npy").write_bytes((folder / "matrix.npy").read_bytes()[:-8]),
     "empty file": lambda folder: (folder / "kernel.ll").write_bytes(b""),
@@ -163,9 +173,9 @@ def test_what_a_killed_builder_left_is_removed(tmp_path: Path, built: list[int])
 def test_code_that_reaches_outside_is_refused() -> None:
     calls_out = "declare void @system(ptr)\ndefine void @f(ptr %p) {\n call void @system(ptr %p)\n ret void\n}\n"
     with pytest.raises(ValueError, match="system"):
-        native.Native(calls_out, "f")
+        native.Native(native.Code(calls_out, "f"), ())
     with pytest.raises(ValueError, match="no function"):
-        native.Native("define void @f() {\n ret void\n}\n", "g")
+        native.Native(native.Code("define void @f() {\n ret void\n}\n", "g"), ())
 
 
 def run(code: str) -> str:

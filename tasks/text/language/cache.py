@@ -1,4 +1,4 @@
-"""Where the replay's tables and its compiled form are kept between processes: built once, checked, shared.
+"""Where tables and compiled code are kept between processes: built once, checked, shared.
 
 Belongs here: the folder, its key, publishing whole or not at all, checksums.  Does not belong here: what is in the
 tables.  A cache that cannot be written, read or trusted costs time, never an answer.
@@ -15,20 +15,23 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from tasks.text.native import Code, compiled
+
 if TYPE_CHECKING:
     from tasks.text.language.tables import Tables
 
 _MANIFEST = "manifest.json"
-_KERNEL = "kernel.ll"
+# The compiled functions, by their field in Parts.
+_CODE = {"replay": "kernel.ll", "scan": "scan.ll"}
 
 
 class Parts(NamedTuple):
-    """All that the replay needs."""
+    """All that the replay and the look at texts need."""
 
     languages: list[str]
     arrays: "Tables"
-    intermediate: str
-    symbol: str
+    replay: Code
+    scan: Code
 
 
 def is_built(root: Path | None, fingerprint: str) -> bool:
@@ -63,11 +66,15 @@ def _folder(root: Path, fingerprint: str) -> Path:
 
 
 def _build() -> Parts:
-    from tasks.text.language import native, tables
+    from tasks.text.language import kernel, tables
+    from tasks.text.scan import kernel as scan_kernel
+    from tasks.text.scan import marks
 
     languages, arrays = tables.build()
-    intermediate, symbol = native.intermediate_form()
-    return Parts(languages, arrays, intermediate, symbol)
+    arrays["marks"] = marks.build()
+    return Parts(
+        languages, arrays, compiled(kernel.replay, kernel.SIGNATURE), compiled(scan_kernel.look, scan_kernel.SIGNATURE)
+    )
 
 
 @contextlib.contextmanager
@@ -92,11 +99,13 @@ def _publish(folder: Path, parts: Parts) -> None:
     try:
         for name, array in parts.arrays.items():
             np.save(draft / f"{name}.npy", array, allow_pickle=False)
-        (draft / _KERNEL).write_text(parts.intermediate, encoding="utf-8")
+        codes = {"replay": parts.replay, "scan": parts.scan}
+        for name, code in codes.items():
+            (draft / _CODE[name]).write_text(code.intermediate, encoding="utf-8")
         manifest = {
             "files": {path.name: _checksum(path) for path in sorted(draft.iterdir())},
             "languages": parts.languages,
-            "symbol": parts.symbol,
+            "symbols": {name: code.symbol for name, code in codes.items()},
         }
         (draft / _MANIFEST).write_text(json.dumps({**manifest, "sha256": _digest(manifest)}), encoding="utf-8")
         if folder.exists():  # damaged, or it would have been read; whoever has it mapped keeps it
@@ -128,8 +137,11 @@ def _read(folder: Path) -> Parts | None:
             for name in names
             if name.endswith(".npy")
         }
-        intermediate = (folder / _KERNEL).read_text(encoding="utf-8")
-        return Parts(list(manifest["languages"]), arrays, intermediate, str(manifest["symbol"]))
+        codes = {
+            name: Code((folder / file).read_text(encoding="utf-8"), str(manifest["symbols"][name]))
+            for name, file in _CODE.items()
+        }
+        return Parts(list(manifest["languages"]), arrays, codes["replay"], codes["scan"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 

@@ -27,6 +27,13 @@ FEW_CHARACTERS = 500_000
 Tables that another process has built are loaded at once, faster than langdetect loads its profiles."""
 
 
+_SOURCES = (
+    *("native.py", "language/kernel.py", "language/tables.py", "scan/kernel.py", "scan/marks.py", "scan/bits.py"),
+    *("characters.py", "mojibake.py", "segments.py", "words.py"),
+)
+"""What tables and compiled code are made from, beside the versions of libraries."""
+
+
 def _default_cache() -> Path | None:
     home = Path(os.path.expanduser("~"))  # noqa: PTH111 - Path.home() raises where there is none
     return home / ".cache" / "newsmill" if home.is_dir() and os.access(home, os.W_OK) else None
@@ -76,8 +83,8 @@ def _cache_key() -> str:
     import platform
     from importlib import metadata
 
-    sources = [Path(__file__).with_name(name).read_bytes() for name in ("kernel.py", "tables.py", "native.py")]
-    versions = [metadata.version(name) for name in ("numba", "llvmlite", "numpy")]
+    sources = [(Path(__file__).parents[1] / name).read_bytes() for name in _SOURCES]
+    versions = [metadata.version(name) for name in ("numba", "llvmlite", "numpy", "ftfy", "regex")]
     library = " ".join(platform.libc_ver())  # its sine and logarithm are in the tables
     return repr((fingerprint(), versions, platform.machine(), sys.platform, library, sources))
 
@@ -85,12 +92,16 @@ def _cache_key() -> str:
 def preload() -> None:
     """Loads the replay now, for instance before a process forks; builds its tables if nobody has."""
     if _state.replay is None:
+        from tasks.text import scan
         from tasks.text.language import cache
         from tasks.text.language.replay import Replay
+        from tasks.text.scan.scanner import Scanner
 
         with _state.lock:
             if _state.replay is None:
-                _state.replay = Replay(cache.load(_state.cache, _cache_key()))
+                parts = cache.load(_state.cache, _cache_key())
+                scan.use(Scanner(parts.scan, parts.arrays["marks"]))
+                _state.replay = Replay(parts)
                 labels.forget()
 
 

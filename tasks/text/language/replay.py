@@ -8,13 +8,20 @@ import sys
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tasks.text.language import cache, tables
 from tasks.text.language.cleaning import LIMIT, clean
 from tasks.text.language.labels import Label
-from tasks.text.language.native import Native
+from tasks.text.native import NUMBER, POINTER, Native, address
 
+# text, starts, how many; the tables; languages and kind of sum; scratch; answers.
+_ARGUMENTS = (
+    *(POINTER, POINTER, NUMBER),
+    *(POINTER, NUMBER, POINTER, POINTER, POINTER, POINTER, POINTER, POINTER, POINTER),
+    *(NUMBER, NUMBER),
+    *(POINTER, POINTER, POINTER, POINTER),
+    *(POINTER, POINTER),
+)
 _BATCH = 256  # bounds the memory of a call: 10 MB of characters
 _REPORTED = 0.1
 _UNKNOWN: Label = ("unknown", None)
@@ -27,12 +34,12 @@ class Replay:
     def __init__(self, parts: cache.Parts, *, compensated: bool = sys.version_info >= (3, 12)) -> None:
         self.parts = parts  # kept: the compiled code sees only the addresses of its arrays
         self.languages = parts.languages
-        self._native = Native(parts.intermediate, parts.symbol)
+        self._native = Native(parts.replay, _ARGUMENTS)
         a = parts.arrays
         self._tables = (
-            _address(a["characters"]),
+            address(a["characters"]),
             int(a["space"][0]),
-            *(_address(a[name]) for name in tables.ADDRESSED),
+            *(address(a[name]) for name in tables.ADDRESSED),
             len(self.languages),
             int(compensated),
         )
@@ -54,10 +61,10 @@ class Replay:
         work = np.empty(2 * tables.STRIDE)
         best, probability = np.empty(len(cleaned), np.int32), np.empty(len(cleaned))
         self._native.call(
-            *(_address(code_points), _address(starts), len(cleaned)),
+            *(address(code_points), address(starts), len(cleaned)),
             *self._tables,
-            *(_address(kept), _address(rows), _address(work), _address(work[tables.STRIDE :])),
-            *(_address(best), _address(probability)),
+            *(address(kept), address(rows), address(work), address(work[tables.STRIDE :])),
+            *(address(best), address(probability)),
         )
         return [self._named(number, value) for number, value in zip(best.tolist(), probability.tolist(), strict=True)]
 
@@ -65,7 +72,3 @@ class Replay:
         if number < 0:
             return _NO_FEATURES
         return (self.languages[number], value) if value > _REPORTED else _UNKNOWN
-
-
-def _address(array: NDArray[np.generic]) -> int:
-    return int(array.ctypes.data)
