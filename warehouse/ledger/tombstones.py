@@ -74,6 +74,13 @@ def tombstones(ledger: Ledger) -> list[Tombstone]:
     ]
 
 
+def marks(ledger: Ledger) -> list[dict[str, Any]]:
+    """Every tombstone as its row, oldest first."""
+    query = sa.select(TOMBSTONES).order_by(TOMBSTONES.c.commit_no, TOMBSTONES.c.file_id)
+    with ledger.reading() as connection:
+        return list(map(dict, connection.execute(query).mappings()))
+
+
 def refused(ledger: Ledger, file_ids: Iterable[str] | None = None) -> set[str]:
     """Which of these contents, or of all, are forgotten now."""
     stands = sa.select(TOMBSTONES.c.file_id).where(TOMBSTONES.c.lifted_by.is_(None))
