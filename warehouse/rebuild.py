@@ -101,6 +101,10 @@ def _unknown(home: Home, found: Told, counted: Recounted, odd: Sequence[str], is
             f"whether {len(counted.unnamed)} parts counted: no commit names them, and what they hold stands elsewhere"
         )
     lines.append("stamps and what was pending: the next ingest hashes every file once")
+    if counted.forgotten:
+        lines.append(
+            "where forgotten contents were seen: `newsmill forget --lift` takes their file_ids, no uri or source"
+        )
     lines.append("runs that committed nothing, errors of runs, older sightings of a path, the old chain of hashes")
     return lines
 

@@ -291,6 +291,9 @@ def test_what_was_forgotten_stays_out(forgetful: Any, with_snapshot: bool) -> No
     assert mill.problems(deep=True) == []
     listed = mill.cli("forget", "--list", "--format", "json").json()
     assert sorted(row["state"] for row in listed) == ["erased", "let in again"]
+    assert mill.cli("forget", "--lift", FILE_ID[:12]).code == 0
+    mill.ingest()
+    assert mill.one("SELECT count(*) FROM documents WHERE file_id = $id", id=FILE_ID) == 1
 
 
 @pytest.mark.parametrize("damage", ["lost", "flipped"])

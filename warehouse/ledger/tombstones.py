@@ -147,6 +147,9 @@ def contents_of(
         if table is SIGHTINGS:
             query = query.where(is_void() if forgotten else ~is_void())
         seen.append(query)
+    if word is not None and forgotten:
+        # In a ledger that was made anew no sighting of it is left.
+        seen.append(sa.select(TOMBSTONES.c.file_id).where(TOMBSTONES.c.file_id.like(f"{word}%")))
     with ledger.reading() as connection:
         found = {file_id for query in seen for file_id in connection.scalars(query)}
     stands = refused(ledger, found)
