@@ -15,7 +15,7 @@ from flows.settings import Settings
 from flows.summary import Progress
 from tasks import version
 from warehouse import forget as steps
-from warehouse import ledger
+from warehouse import ledger, mirror
 from warehouse.forget import Erased
 from warehouse.ledger import Ledger
 
@@ -29,6 +29,7 @@ def erase(
     lock.
     """
     home = settings.layout
+    mirror.write(home, ledger.marks(book))
     back = sorted(ledger.refused(book)) if is_wary and next(steps.traces(home, book), None) else []
     if not file_ids and not back and not ledger.unerased(book):
         return None
@@ -39,6 +40,8 @@ def erase(
     with recorded(settings, book, "forget", counts) as run_id:
         if file_ids:
             ledger.forget(book, run_id, file_ids, **made)
+            # Before anything is erased: of what is gone everywhere only this says that it must stay out.
+            mirror.write(home, ledger.marks(book))
         due = sorted({*ledger.unerased(book), *back})
         holding = steps.holders(home, book, due)
         counts["rewritten"] = len(holding)
@@ -51,4 +54,5 @@ def erase(
         on_language=partial(progress.step, "index"),
     )
     ledger.mark_erased(book, due)
+    mirror.write(home, ledger.marks(book))
     return done

@@ -18,7 +18,7 @@ from flows.summary import Progress
 from tasks import version
 from tasks.roots import known_root
 from warehouse import forget as steps
-from warehouse import ledger, queries, raw_files, snapshots
+from warehouse import ledger, mirror, queries, raw_files, snapshots
 from warehouse.errors import ConfigError, Deferred, Refusal
 from warehouse.forget import Erased
 from warehouse.ledger import Ledger, Place, Tombstone
@@ -159,6 +159,7 @@ def lift(settings: Settings, chosen: Chosen, progress: Progress) -> list[str]:
                 pipeline_version=version.pipeline_version(),
                 settings_fingerprint=settings.fingerprint(),
             )
+        mirror.write(settings.layout, ledger.marks(book))
     return file_ids
 
 

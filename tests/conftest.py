@@ -281,6 +281,12 @@ def new_mill(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Mill]:
     return make
 
 
+@pytest.fixture(scope="session")
+def mill_type() -> type[Mill]:
+    """``Mill`` itself, for homes at a place of one's own."""
+    return Mill
+
+
 @pytest.fixture
 def mill(new_mill: Callable[..., Mill]) -> Mill:
     """A home that does not exist yet, and an empty raw folder."""

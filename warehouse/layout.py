@@ -34,6 +34,11 @@ class Home:
         return self.path / "ledger.sqlite"
 
     @property
+    def tombstones(self) -> Path:
+        """A copy of the ledger's tombstones, for the day when the ledger is lost."""
+        return self.path / "ledger.tombstones"
+
+    @property
     def versions(self) -> Path:
         """Published snapshots."""
         return self.path / "versions"

@@ -19,7 +19,8 @@ def absent(home: Home) -> LedgerError:
     """The ledger is gone, or was never filled, but data stand beside it."""
     return LedgerError(
         f"the ledger {home.ledger} is absent or empty but parts or snapshots stand beside it; nothing was changed. "
-        f"Put the ledger back from a backup, or to begin anew move {home.lake} and {home.versions} away and ingest"
+        f"Put the ledger back from a backup, else run `newsmill rebuild --ledger`; to begin anew move {home.lake} and "
+        f"{home.versions} away and ingest"
     )
 
 
@@ -32,7 +33,7 @@ def outdated(home: Home, last: int, published: int) -> LedgerError:
     )
     return LedgerError(
         f"the ledger of {home.path} {what}: it is older than the data or was changed; nothing was done. "
-        "Put the newest ledger back from a backup; `newsmill verify` says more"
+        "Put the newest ledger back from a backup, else run `newsmill rebuild --ledger`; `newsmill verify` says more"
     )
 
 
@@ -59,6 +60,9 @@ def check(home: Home, published: tuple[int, str] | None) -> None:
             raise absent(home) from error
         return
     except sqlite3.DatabaseError as error:
-        raise LedgerError(f"the ledger {home.ledger} is damaged ({error}); put it back from a backup") from error
+        raise LedgerError(
+            f"the ledger {home.ledger} is damaged ({error}); put it back from a backup, else run "
+            "`newsmill rebuild --ledger`"
+        ) from error
     if found != published[1]:
         raise outdated(home, last or 0, published[0])

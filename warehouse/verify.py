@@ -14,7 +14,7 @@ from pathlib import Path
 
 import duckdb
 
-from warehouse import forget, ledger, loader, parts, snapshots, standing
+from warehouse import forget, ledger, loader, mirror, parts, snapshots, standing
 from warehouse.durable import lock, temporary_file
 from warehouse.errors import DamagedError
 from warehouse.layout import Home
@@ -81,6 +81,8 @@ def verify(
     """Check everything; the caller holds the run lock, so that nothing moves meanwhile."""
     commits = ledger.commits_above(book, 0)
     problems = list(ledger.chain_problems(book))
+    if not mirror.is_current(home, ledger.marks(book)):
+        problems.append(f"ledger: {home.tombstones.name} is not what the tombstones are; run `newsmill forget`")
     balance = ledger.conservation(book)
     if not balance.holds:
         problems.append(

@@ -203,6 +203,13 @@ def refuse_what_cannot_be_read() -> None:
     plan.deferral = refusal
 
 
+def unflushed() -> None:
+    """Mutant: nothing that this project writes is flushed; the ledger's own log is."""
+    from warehouse import durable, forget
+
+    durable.fsync_path = forget.fsync_path = lambda _path: None
+
+
 ACKS: list[str] = []
 MUTANTS: dict[str, Callable[[], None]] = {
     "commit before parts": commit_before_parts,
@@ -210,6 +217,7 @@ MUTANTS: dict[str, Callable[[], None]] = {
     "early": remove_before_commit,
     "acknowledged early": acknowledge_early,
     "refusing": refuse_what_cannot_be_read,
+    "unflushed": unflushed,
 }
 
 

@@ -21,9 +21,9 @@ def look(connection: duckdb.DuckDBPyConnection) -> list[int]:
     """One consistent answer, or an error."""
     answer = connection.execute(INVARIANT).fetchone()
     documents, said, segments, with_segments, blocks, paragraphs, last, loads = answer
-    if said != segments or documents != with_segments or blocks != paragraphs or last != loads:
+    if said != segments or documents != with_segments or blocks != paragraphs or (last or 0) != loads:
         raise AssertionError(f"torn: {answer}")
-    return [int(documents), int(segments), int(last)]
+    return [int(documents), int(segments), int(last or 0)]
 
 
 def main() -> None:

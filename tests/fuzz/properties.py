@@ -4,18 +4,21 @@ Belongs here: properties.  Does not belong here: how bytes become an input (the 
 (``run.py``).
 """
 
+import io
 import json
 import unicodedata
 from collections.abc import Sequence
 
 from tasks.document import DocumentOptions, documents_of
+from tasks.readers import ReadOptions
+from tasks.readers.opening import opened
 from tasks.text.decoded import Decoded
 from tasks.text.encoding import decode
 from tasks.text.paragraphs import split
 from tasks.text.repairs import REPAIRS, repair, repair_ungated
 from tasks.text.segments import segment
 from warehouse.errors import Refusal
-from warehouse.records import Document, FileResult, RawFile, Stamp
+from warehouse.records import Document, FileResult, RawDocument, RawFile, Stamp
 from warehouse.vocabulary import Flag
 
 STAMP = Stamp(size_bytes=0, mtime_ns=0, ctime_ns=0, inode=0)
@@ -87,6 +90,18 @@ def document(data: bytes, name: str, options: DocumentOptions) -> FileResult:
     for made in result.documents:
         _holds(made)
     return result
+
+
+def records(data: bytes, name: str, options: ReadOptions, forced: str | None) -> None:
+    """Whatever the bytes are, they end as numbered records, and nothing is raised."""
+    found = list(opened(io.BytesIO(data), name, options, forced).records)
+    assert found
+    assert found[0].ordinal is None or [record.ordinal for record in found] == list(range(len(found)))
+    for record in found:
+        if isinstance(record, RawDocument):
+            json.dumps(record.metadata, ensure_ascii=False, allow_nan=False).encode()
+        else:
+            assert record.detail
 
 
 def _holds(made: Document) -> None:

@@ -26,9 +26,10 @@ from warehouse.ledger.queries import (
     places,
     stale_contents,
 )
+from warehouse.ledger.rebuilt import Account, Commitment, trouble, write
 from warehouse.ledger.runs import RunRow, finish_run, mark_crashed, recent_runs, runs_up_to, start_run
 from warehouse.ledger.stamps import mark_pending, restamp
-from warehouse.ledger.store import Ledger, check_beside, nothing_yet, open_ledger
+from warehouse.ledger.store import Ledger, check_beside, new_ledger, nothing_yet, open_ledger
 from warehouse.ledger.tombstones import (
     Tombstone,
     commits_with,
@@ -36,6 +37,7 @@ from warehouse.ledger.tombstones import (
     forget,
     lift,
     mark_erased,
+    marks,
     record_counts,
     refused,
     tombstones,
@@ -46,6 +48,8 @@ from warehouse.ledger.verification import chain_problems
 
 __all__ = [
     "GONE",
+    "Account",
+    "Commitment",
     "Conservation",
     "Holder",
     "Known",
@@ -80,7 +84,9 @@ __all__ = [
     "mark_crashed",
     "mark_erased",
     "mark_pending",
+    "marks",
     "namings",
+    "new_ledger",
     "next_ordinals",
     "note_snapshot",
     "nothing_yet",
@@ -96,6 +102,8 @@ __all__ = [
     "stale_contents",
     "start_run",
     "tombstones",
+    "trouble",
     "unerased",
     "unfinished_contents",
+    "write",
 ]

@@ -47,7 +47,8 @@ def part_rows(commit_no: int, parts: Iterable[PartReceipt]) -> list[dict[str, An
     ]
 
 
-def _span_rows(commit_no: int, spans: Iterable[Span]) -> list[dict[str, Any]]:
+def span_rows(commit_no: int, spans: Iterable[Span]) -> list[dict[str, Any]]:
+    """The rows of ``spans`` that a commit adds, as its hash covers them."""
     return [
         {
             "commit_no": commit_no,
@@ -188,19 +189,25 @@ def insert_commit(
     pipeline_version: str,
     settings_fingerprint: str,
     batch_id: str | None = None,
-) -> None:
-    """The row of a commit, chained to the hash of the one before; ``content`` is all else that its hash covers."""
+    committed_at: int | None = None,
+) -> str:
+    """The row of a commit, chained to the hash of the one before, which is now unless another time is known.
+
+    ``content`` is all else that its hash covers.  Returns the hash.
+    """
     head = {
         "commit_no": commit_no,
         "kind": kind.value,
         "batch_id": batch_id,
         "run_id": run_id,
-        "committed_at": now_us(),
+        "committed_at": now_us() if committed_at is None else committed_at,
         "pipeline_version": pipeline_version,
         "settings_fingerprint": settings_fingerprint,
     }
     chained = {name: value for name, value in head.items() if name not in UNCHAINED}
-    connection.execute(COMMITS.insert().values(commit_hash=chain_hash(previous, chained, content), **head))
+    commit_hash = chain_hash(previous, chained, content)
+    connection.execute(COMMITS.insert().values(commit_hash=commit_hash, **head))
+    return commit_hash
 
 
 def append(
@@ -234,7 +241,7 @@ def append(
         if batch is None and not rows:
             return None
         parts = part_rows(commit_no, batch.parts if batch else ())
-        spans = _span_rows(commit_no, batch.spans if batch else ())
+        spans = span_rows(commit_no, batch.spans if batch else ())
         if batch:
             _retire(connection, commit_no, batch.spans)
             stamps.follow_cuts(connection, batch.spans)

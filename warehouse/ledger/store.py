@@ -124,7 +124,24 @@ def open_ledger(home: Home, url: str | None = None, *, create: bool = False) -> 
         _bring_up_to_date(engine, home, create=create)
     except sa.exc.DatabaseError as error:
         where = home.ledger if url is None else engine.url.render_as_string(hide_password=True)
-        raise LedgerError(f"the ledger {where} cannot be used ({error.orig}); put it back from a backup") from error
+        raise LedgerError(
+            f"the ledger {where} cannot be used ({error.orig}); put it back from a backup, else run "
+            "`newsmill rebuild --ledger`"
+        ) from error
+    return Ledger(engine)
+
+
+def new_ledger(home: Home, url: str | None = None) -> Ledger:
+    """A ledger with its tables and nothing in them, whatever stands beside it; refuses one that has tables already."""
+    if url is None:
+        make_folder(home.path)
+    engine = _engine(home, url)
+    if _version(engine) is not None:
+        engine.dispose()
+        raise LedgerError(
+            "the ledger's database has newsmill's tables already; rename its schema and give ledger_url an empty one"
+        )
+    _migrate(engine)
     return Ledger(engine)
 
 

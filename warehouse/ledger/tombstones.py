@@ -74,6 +74,13 @@ def tombstones(ledger: Ledger) -> list[Tombstone]:
     ]
 
 
+def marks(ledger: Ledger) -> list[dict[str, Any]]:
+    """Every tombstone as its row, oldest first."""
+    query = sa.select(TOMBSTONES).order_by(TOMBSTONES.c.commit_no, TOMBSTONES.c.file_id)
+    with ledger.reading() as connection:
+        return list(map(dict, connection.execute(query).mappings()))
+
+
 def refused(ledger: Ledger, file_ids: Iterable[str] | None = None) -> set[str]:
     """Which of these contents, or of all, are forgotten now."""
     stands = sa.select(TOMBSTONES.c.file_id).where(TOMBSTONES.c.lifted_by.is_(None))
@@ -140,6 +147,9 @@ def contents_of(
         if table is SIGHTINGS:
             query = query.where(is_void() if forgotten else ~is_void())
         seen.append(query)
+    if word is not None and forgotten:
+        # In a ledger that was made anew no sighting of it is left.
+        seen.append(sa.select(TOMBSTONES.c.file_id).where(TOMBSTONES.c.file_id.like(f"{word}%")))
     with ledger.reading() as connection:
         found = {file_id for query in seen for file_id in connection.scalars(query)}
     stands = refused(ledger, found)

@@ -1,0 +1,168 @@
+"""Make a lost ledger anew: from the newest snapshot, and from parts of which no snapshot knows.
+
+Belongs here: the order of the steps on disks, and saying what could not be known.  Does not belong here: reading what
+is left (``remains``), what follows from it (``recount``), writing commits (``ledger``).
+
+The old ledger is moved aside, never changed.  The new one gets its place whole, and a publish follows: between the two
+every command stops as it does without a ledger, and the same command does it all again.
+"""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from warehouse import ledger, mirror, raw_files, snapshots
+from warehouse.durable import TEMPORARY, fsync_path, rename_durably
+from warehouse.errors import DamagedError, Deferred, LedgerError, Refusal
+from warehouse.layout import Home
+from warehouse.recount import By, Recounted, forgotten_paths, recount
+from warehouse.remains import HeldSpan, Told, lake, told
+from warehouse.uri import to_path, to_uri
+from warehouse.vocabulary import CommitKind
+
+INBOX = "inbox"
+_LOG = ("", "-wal", "-shm")
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """What came of it: ``unknown`` says in one line each what nothing could tell; ``aside`` where the old ledger is."""
+
+    snapshot: str | None
+    aside: str | None
+    commits: int
+    known_batches: int
+    added_batches: int
+    forgotten: int
+    unknown: tuple[str, ...]
+
+
+def trouble(home: Home, url: str | None) -> str | None:
+    """Why the ledger that stands there cannot be worked with; None where it is whole."""
+    try:
+        published = snapshots.last_published(home)
+    except DamagedError:
+        published = None
+    return ledger.trouble(home, url, published)
+
+
+def _roots(home: Home, found: Told, named: Sequence[Path]) -> Callable[[HeldSpan], list[str]]:
+    """Where a file of a part lies: each root that is known and has these bytes at that uri."""
+    places = {INBOX: os.fsencode(home.inbox)}
+    for row in found.files:
+        if row["root"] != INBOX:
+            places[row["root"]] = to_path(row["root"])
+    for path in named:
+        real = os.path.realpath(os.fsencode(path))
+        places[to_uri(real)] = real
+    others = [root for root in places if root != INBOX]
+
+    def of(held: HeldSpan) -> list[str]:
+        there = []
+        for root, folder in places.items():
+            path = os.path.join(folder, to_path(held.uri))
+            try:
+                if raw_files.identify(path, held.size_bytes).file_id == held.span.file_id:
+                    there.append(root)
+            except (OSError, Deferred, Refusal):
+                continue  # not there, or nothing that can be read: another root may have it
+        return there or [others[0] if len(others) == 1 else INBOX]
+
+    return of
+
+
+def _unknown(home: Home, found: Told, counted: Recounted, odd: Sequence[str], is_told: bool) -> list[str]:
+    """What nothing could tell, in the order of its weight."""
+    lines = []
+    begun = [load for load in found.loads if load["kind"] == CommitKind.TOMBSTONES]
+    if not is_told and begun:
+        lines.append(
+            f"which contents were forgotten: {home.tombstones.name} is lost. Raw files that still have their bytes "
+            f"will be read again; they were seen at {', '.join(forgotten_paths(found)) or 'paths that are not known'}"
+        )
+    elif not is_told and found.path is None:
+        lines.append("whether anything was forgotten: neither a snapshot nor a list of tombstones is there")
+    lines += [f"{name}: this snapshot cannot be read" for name in found.unread]
+    if found.path is None:
+        lines.append("commits, runs, copies and refused paths: there is no snapshot; the next ingest finds paths anew")
+    if counted.unread_again:
+        lines.append(f"the content of {counted.unread_again} rows of files: no part has it; it is read again")
+    if counted.added_batches:
+        lines.append(
+            f"time, run and roots of {counted.added_batches} batches that no snapshot has: they are this rebuild's"
+        )
+    lines += [f"{words}; no commit names it" for words in odd]
+    if counted.unnamed:
+        lines.append(
+            f"whether {len(counted.unnamed)} parts counted: no commit names them, and what they hold stands elsewhere"
+        )
+    lines.append("stamps and what was pending: the next ingest hashes every file once")
+    if counted.forgotten:
+        lines.append(
+            "where forgotten contents were seen: `newsmill forget --lift` takes their file_ids, no uri or source"
+        )
+    lines.append("runs that committed nothing, errors of runs, older sightings of a path, the old chain of hashes")
+    return lines
+
+
+def _aside(home: Home) -> Path | None:
+    """Move the old ledger away, with its log; its name then."""
+    if not any(home.ledger.with_name(home.ledger.name + end).exists() for end in _LOG):
+        return None
+    number = 1
+    while (aside := home.path / f"ledger-aside-{number:04d}.sqlite").exists():
+        number += 1
+    # The log first: without it the file itself is an older ledger, with a stranger's it would be none.
+    for end in reversed(_LOG):
+        path = home.ledger.with_name(home.ledger.name + end)
+        if path.exists():
+            os.rename(path, aside.with_name(aside.name + end))
+    fsync_path(home.path)
+    return aside
+
+
+def restore(home: Home, url: str | None, by: By, *, roots: Sequence[Path] = (), force: bool = False) -> Restored:
+    """Write the ledger anew; the caller holds the run lock, and publishes.
+
+    Raises ``LedgerError`` where the ledger is whole, or where it is not known any more what was forgotten, unless
+    ``force`` is given.
+    """
+    if not home.has_data():
+        raise LedgerError(f"nothing stands in {home.path} that a ledger could be made of; run `newsmill ingest PATH`")
+    if not force and trouble(home, url) is None:
+        raise LedgerError(f"the ledger of {home.path} is whole and stays; to make it anew all the same add --force")
+    found, held, stones = told(home), lake(home), mirror.read(home)
+    if [load["commit_no"] for load in found.loads] != list(range(1, len(found.loads) + 1)):
+        raise DamagedError(f"snapshot {found.path} has gaps in its loads; move it away and run this again")
+    counted = recount(found, held, stones or (), by, _roots(home, found, roots))
+    unknown = _unknown(home, found, counted, held.odd, stones is not None)
+    if not force and unknown[0].startswith("which contents"):
+        raise LedgerError(f"it is not known {unknown[0]}. Move those files away, or accept that with --force")
+    with ExitStack() as stack:
+        place = home
+        if url is None:
+            folder = Path(tempfile.mkdtemp(prefix=TEMPORARY, dir=home.path))
+            stack.callback(shutil.rmtree, folder, ignore_errors=True)
+            place = Home(folder)
+        book = ledger.new_ledger(place, url)
+        try:
+            ledger.write(book, counted.account)
+        finally:
+            book.close()
+        aside = None
+        if url is None:
+            aside = _aside(home)
+            rename_durably(place.ledger, home.ledger)
+    return Restored(
+        snapshot=found.path.name if found.path else None,
+        aside=str(aside) if aside else None,
+        commits=len(counted.account.commits),
+        known_batches=counted.known_batches,
+        added_batches=counted.added_batches,
+        forgotten=counted.forgotten,
+        unknown=tuple(unknown),
+    )
