@@ -14,7 +14,7 @@ NEWSMILL := $(BIN)/newsmill
 PEERS := naive datatrove dlt dask
 
 .DEFAULT_GOAL := help
-.PHONY: help ingest test test-faults test-long test-duckdb2 eval fuzz bench bench-peers check format docs lock sbom clean
+.PHONY: help ingest test test-faults test-long test-duckdb2 eval fuzz bench bench-peers check format docs lock sbom audit clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -67,6 +67,9 @@ lock: ## renew requirements/*.txt from pyproject.toml
 
 sbom: ## write newsmill.cdx.json: every package of the locks, with hashes (CycloneDX)
 	$(PYTHON) requirements/sbom.py > newsmill.cdx.json
+
+audit: ## look up every package of the locks in a public list of known vulnerabilities; needs the network
+	@$(PYTHON) requirements/audit.py
 
 clean: ## remove the environment and caches; data/ stays
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
