@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import urlsplit, urlunsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
@@ -205,6 +206,16 @@ def load(flags: Mapping[str, Any] | None = None, *, folder: Path | None = None) 
             f"setting {name} from {origins[name]}: {first['msg']}, got {first['input']!r}; "
             f"it is the {known[name].description}"
         ) from error
+
+
+def shown_url(url: str) -> str:
+    """An address without what may be a secret in it: user, password, query.
+
+    >>> shown_url("https://someone:secret@prefect.example/api?token=1")
+    'https://prefect.example/api'
+    """
+    parts = urlsplit(url)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
 def prepare_prefect(home: Home) -> None:

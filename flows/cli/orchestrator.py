@@ -32,7 +32,11 @@ def _server(bar: Bar) -> Iterator[None]:
     if url is not None and _answers(url):
         yield
         return
-    words = "no Prefect server is configured" if url is None else f"the Prefect server at {url} does not answer"
+    words = (
+        "no Prefect server is configured"
+        if url is None
+        else f"the Prefect server at {settings.shown_url(url)} does not answer"
+    )
     bar.console.print(f"{words}: starting a temporary one, which takes some seconds (--direct does without)")
     from prefect.logging.handlers import APILogHandler
     from prefect.server.api.server import SubprocessASGIServer
