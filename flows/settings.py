@@ -152,6 +152,16 @@ class Settings(BaseModel):
         return Home(self.home)
 
 
+def shown_url(url: str) -> str:
+    """An address without what may be a secret in it: user, password, query.
+
+    >>> shown_url("https://someone:secret@prefect.example/api?token=1")
+    'https://prefect.example/api'
+    """
+    parts = urlsplit(url)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+
+
 @dataclass(frozen=True, slots=True)
 class Loaded:
     """The settings, and for each the place that gave it: flag, environment, file or default."""
@@ -206,16 +216,6 @@ def load(flags: Mapping[str, Any] | None = None, *, folder: Path | None = None) 
             f"setting {name} from {origins[name]}: {first['msg']}, got {first['input']!r}; "
             f"it is the {known[name].description}"
         ) from error
-
-
-def shown_url(url: str) -> str:
-    """An address without what may be a secret in it: user, password, query.
-
-    >>> shown_url("https://someone:secret@prefect.example/api?token=1")
-    'https://prefect.example/api'
-    """
-    parts = urlsplit(url)
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
 def prepare_prefect(home: Home) -> None:
