@@ -18,7 +18,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
-from urllib.parse import urlsplit, urlunsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
@@ -150,16 +149,6 @@ class Settings(BaseModel):
     def layout(self) -> Home:
         """Every path in the home."""
         return Home(self.home)
-
-
-def shown_url(url: str) -> str:
-    """An address without what may be a secret in it: user, password, query.
-
-    >>> shown_url("https://someone:secret@prefect.example/api?token=1")
-    'https://prefect.example/api'
-    """
-    parts = urlsplit(url)
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
 @dataclass(frozen=True, slots=True)
