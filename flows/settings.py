@@ -11,6 +11,7 @@ import codecs
 import hashlib
 import json
 import os
+import stat
 import tomllib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -163,9 +164,15 @@ def _from_file(folder: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is not valid TOML: {error}") from error
+    if "ledger_url" in values and path.stat().st_mode & stat.S_IROTH:
+        raise ConfigError(
+            f"{path} names ledger_url, which may hold a password, and every account may read the file: "
+            f"run `chmod o-rwx {path.name}`, or set NEWSMILL_LEDGER_URL instead"
+        )
+    return values
 
 
 def load(flags: Mapping[str, Any] | None = None, *, folder: Path | None = None) -> Loaded:
@@ -216,7 +223,10 @@ def prepare_prefect(home: Home) -> None:
     }
     own = "PREFECT_API_URL" in os.environ or (Path.home() / ".prefect" / "profiles.toml").is_file()
     if not own:
-        make_folder(home.prefect)
+        if not home.prefect.is_dir():
+            make_folder(home.prefect)
+            # Logs and parameters of runs are nobody else's business.
+            home.prefect.chmod(0o700)
         defaults["PREFECT_HOME"] = str(home.prefect.absolute())
     for name, value in defaults.items():
         os.environ.setdefault(name, value)

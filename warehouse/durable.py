@@ -59,13 +59,16 @@ def fsync_path(path: Path) -> None:
 
 
 def make_folder(path: Path) -> None:
-    """Create a folder and its parents so that they survive a power cut; one that exists is left alone."""
+    """Create a folder and its parents so that they survive a power cut; one that exists is left alone.
+
+    Whatever the umask, others may never write there: who can, can put a file of their own in the place of a part.
+    """
     missing = []
     while not path.is_dir():
         missing.append(path)
         path = path.parent
     for folder in reversed(missing):
-        folder.mkdir(exist_ok=True)
+        folder.mkdir(0o775, exist_ok=True)
         fsync_path(folder.parent)
 
 
@@ -109,10 +112,11 @@ def lock(path: Path, *, on_wait: Callable[[], None] | None = None, wait: bool = 
     """Hold the lock of ``path`` between processes; the kernel frees it when the process ends, however it ends.
 
     ``on_wait`` is called once if somebody else holds it.  Without ``wait``: ``WarehouseBusy``.  Lock files lie on
-    a local disk: what NFS makes of flock is not promised.
+    a local disk: what NFS makes of flock is not promised.  Whoever may open the file may hold the lock, so nobody else
+    may.
     """
     make_folder(path.parent)
-    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)

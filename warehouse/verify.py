@@ -14,7 +14,7 @@ from pathlib import Path
 
 import duckdb
 
-from warehouse import forget, ledger, loader, mirror, parts, snapshots, standing
+from warehouse import ddl, forget, ledger, loader, mirror, parts, snapshots, standing
 from warehouse.durable import lock, temporary_file
 from warehouse.errors import DamagedError
 from warehouse.layout import Home
@@ -106,7 +106,7 @@ def verify(
                 # A publish removes old ones.
                 with lock(home.lock("loader")):
                     problems.extend(_altered_snapshots(home, book))
-            if deep and not damaged:
+            if deep and not damaged and _is_of_this_version(newest):
                 # Under the loader lock: a publish sweeps what it takes for the remains of a killed build.
                 with lock(home.lock("loader")):
                     problems.extend(_rebuilt_differs(home, book, newest))
@@ -124,9 +124,16 @@ def verify(
     return Report(checked, problems)
 
 
+def _is_of_this_version(path: Path) -> bool:
+    return snapshots.about(path).tables_fingerprint == ddl.fingerprint(ddl.table_statements())
+
+
 def _snapshot_problems(home: Home, book: ledger.Ledger, path: Path, commits: list[Commit]) -> Iterator[str]:
     if not home.warehouse.is_symlink() or home.warehouse.resolve() != path.resolve():
         yield f"snapshot: {home.warehouse} does not point at the newest snapshot {path.name}; run `newsmill publish`"
+    if not _is_of_this_version(path):
+        yield f"snapshot: {path.name} was published by another version of newsmill; run `newsmill publish`"
+        return
     with snapshots.opened(path) as database:
         about = snapshots.about_open(database, path)
         held = dict(database.execute("SELECT commit_no, commit_hash FROM loads").fetchall())

@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from importlib import metadata
 
 from cyclopts import App, CycloptsError, Parameter
 
@@ -27,6 +28,7 @@ def application(chosen: str | None = None) -> App:
     """
     app = App(
         name="newsmill",
+        version=lambda: metadata.version("newsmill"),
         help=HELP,
         help_format="markdown",
         default_parameter=Parameter(negative=()),

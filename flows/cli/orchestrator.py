@@ -6,6 +6,7 @@ Belongs here: making Prefect ready before it is imported, and finding a server. 
 import contextlib
 import subprocess
 from collections.abc import Callable, Iterator
+from urllib.parse import urlsplit, urlunsplit
 
 from flows import settings
 from flows.cli.render import Bar
@@ -23,6 +24,16 @@ def _answers(url: str) -> bool:
         return False
 
 
+def _shown(url: str) -> str:
+    """An address without what may be a secret in it: user, password, query.
+
+    >>> _shown("https://someone:secret@prefect.example/api?token=1")
+    'https://prefect.example/api'
+    """
+    parts = urlsplit(url)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+
+
 @contextlib.contextmanager
 def _server(bar: Bar) -> Iterator[None]:
     """The server that is configured, else a temporary one, which is said; it ends with this process."""
@@ -32,7 +43,7 @@ def _server(bar: Bar) -> Iterator[None]:
     if url is not None and _answers(url):
         yield
         return
-    words = "no Prefect server is configured" if url is None else f"the Prefect server at {url} does not answer"
+    words = "no Prefect server is configured" if url is None else f"the Prefect server at {_shown(url)} does not answer"
     bar.console.print(f"{words}: starting a temporary one, which takes some seconds (--direct does without)")
     from prefect.logging.handlers import APILogHandler
     from prefect.server.api.server import SubprocessASGIServer

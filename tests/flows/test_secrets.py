@@ -1,5 +1,6 @@
 """The one secret, the password of the ledger's database, stands in nothing that newsmill writes or prints."""
 
+import sqlite3
 from typing import Any
 
 SECRET = "planted-canary-7f3a91"
@@ -21,4 +22,34 @@ def test_a_planted_password_is_told_nowhere(mill: Any) -> None:
     assert any("postgresql" in text for text in told), "something is said of the kind of database"
     assert [text for text in told if SECRET in text] == []
     written = [path for path in mill.home.rglob("*") if path.is_file()]
+    assert [path for path in written if SECRET.encode() in path.read_bytes()] == []
+
+
+def test_prefect_is_told_no_secret(mill: Any) -> None:
+    """Neither its database, with parameters, logs and artifacts of the runs, nor what was printed holds one.
+
+    A temporary server is started since the one that is named does not answer; it asks for the password, too.
+    """
+    mill.fill(3)
+    mill.put("empty.txt", b"")
+    (mill.home / "prefect").mkdir(parents=True)
+    planted = {
+        "PREFECT_API_AUTH_STRING": f"admin:{SECRET}",
+        "PREFECT_SERVER_API_AUTH_STRING": f"admin:{SECRET}",
+        "PREFECT_SERVER_API_CSRF_PROTECTION_ENABLED": "true",
+        "PREFECT_API_URL": f"http://someone:{SECRET}@127.0.0.1:1/api",
+        "PREFECT_HOME": str(mill.home / "prefect"),
+        "PREFECT_LOGGING_LEVEL": "DEBUG",
+        "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "DEBUG",
+    }
+    answer = mill.newsmill("ingest", mill.raw, env={**mill.prefect_environment(), **planted}, seconds=300)
+    assert answer.code == 0, answer.err
+    assert "the Prefect server at http://127.0.0.1:1/api does not answer" in answer.err
+    assert SECRET not in answer.out + answer.err
+    database = mill.home / "prefect" / "prefect.db"
+    with sqlite3.connect(database) as connection:
+        assert connection.execute("SELECT count(*) FROM flow_run WHERE state_type = 'COMPLETED'").fetchone() == (1,)
+        assert connection.execute("SELECT count(*) FROM log").fetchone() > (0,)
+    connection.close()
+    written = [path for path in mill.home.parent.rglob("*") if path.is_file()]
     assert [path for path in written if SECRET.encode() in path.read_bytes()] == []

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 import sqlalchemy as sa
 from alembic import command
@@ -76,3 +77,28 @@ def test_a_home_of_a_newer_version_is_refused_in_one_line(mill: Any) -> None:
         assert "9999" in answer.err
         assert len(answer.err.splitlines()) == 1
     assert mill.tree() == before
+
+
+@pytest.mark.parametrize("words", [["publish"], ["verify", "--deep", "--repair"]], ids=" ".join)
+def test_a_snapshot_of_an_earlier_version_is_no_riddle(mill: Any, words: list[str]) -> None:
+    """Between the installation of a new version and its first publish."""
+    mill.fill(3)
+    mill.ingest()
+    rows, newest = mill.hashes(), mill.newest()
+    newest.chmod(0o644)
+    with duckdb.connect(newest) as database:
+        views = database.execute("SELECT view_name FROM duckdb_views() WHERE NOT internal").fetchall()
+        for (view,) in views:
+            database.execute(f"DROP VIEW {view}")
+        database.execute("ALTER TABLE documents DROP COLUMN segment_places")
+        database.execute("UPDATE about SET tables_fingerprint = 'of another day'")
+    for deep in ([], ["--deep"]):
+        answer = mill.cli("verify", "--format", "json", *deep)
+        assert answer.code == 1
+        (problem, *_) = answer.json()["problems"]
+        assert (
+            problem == f"snapshot: {newest.name} was published by another version of newsmill; run `newsmill publish`"
+        )
+    assert mill.cli(*words).code == 0
+    assert mill.problems() == []
+    assert mill.hashes() == rows

@@ -61,6 +61,12 @@ def _engine(home: Home, url: str | None) -> sa.Engine:
                 f"ledger_url is no URL of a database that newsmill can use ({error}); "
                 "write postgresql+psycopg://USER@HOST/NAME and install newsmill[postgres]"
             ) from error
+        except ValueError:
+            # Its words, and what led to it, may hold a part of the password.
+            raise ConfigError(
+                "ledger_url is no URL: its port is no number. What a password has of / ? # @ : stands percent-encoded, "
+                "as %2F for the first"
+            ) from None
     engine = sa.create_engine(sa.URL.create("sqlite", database=str(home.ledger)), connect_args={"timeout": 60})
 
     @sa.event.listens_for(engine, "connect")
