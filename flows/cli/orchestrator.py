@@ -65,12 +65,15 @@ def tracked(chosen: Settings, bar: Bar, call: Callable[[], Outcome]) -> Outcome:
     """Call a flow under Prefect."""
     settings.prepare_prefect(chosen.layout)
     with _server(bar):
-        from flows.ingest import PROGRESS
+        from prefect import tags
 
-        token = PROGRESS.set(bar)
+        from flows.handed import HANDED, Handed
+
+        token = HANDED.set(Handed(progress=bar))
         try:
-            return call()
+            with tags(settings.TAG):
+                return call()
         except RunFailed as failed:
             return failed.outcome
         finally:
-            PROGRESS.reset(token)
+            HANDED.reset(token)
