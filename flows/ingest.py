@@ -12,10 +12,12 @@ from typing import Any
 
 import httpx
 from prefect import flow, tags
+from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 from flows import run
 from flows.handed import HANDED, Handed
+from flows.report import reported
 from flows.settings import TAG, load
 from flows.summary import Outcome, RunFailed
 from tasks import direct, tracked
@@ -43,17 +45,14 @@ def ingest(
         settings: Settings that differ from those of the worker, as `newsmill settings` lists them.
 
     """
-    handed = HANDED.get() or Handed()
-    outcome = run.ingest(
-        load(settings).settings,
-        tracked,
-        [to_path(path) for path in paths],
-        source=source or None,
-        roots=handed.roots,
-        progress=handed.progress,
-    )
-    handed.outcome = outcome
-    return RunFailed.check(outcome)
+    handed, chosen = HANDED.get() or Handed(), load(settings).settings
+    names = [to_path(path) for path in paths]
+    with reported(handed.progress) as report:
+        handed.outcome = outcome = run.ingest(
+            chosen, tracked, names, source=source or None, roots=handed.roots, progress=report
+        )
+        report.try_to(lambda: report.outcome(chosen, outcome))
+        return RunFailed.check(outcome)
 
 
 @flow(name="replay", persist_result=False, task_runner=_RUNNER)
@@ -70,16 +69,11 @@ def replay(
         settings: Settings that differ from those of the worker, as `newsmill settings` lists them.
 
     """
-    handed = HANDED.get() or Handed()
-    outcome = run.replay(
-        load(settings).settings,
-        tracked,
-        file_ids=file_ids,
-        unread=[(root, uri) for root, uri in unread],
-        progress=handed.progress,
-    )
-    handed.outcome = outcome
-    return RunFailed.check(outcome)
+    handed, chosen = HANDED.get() or Handed(), load(settings).settings
+    with reported(handed.progress) as report:
+        handed.outcome = outcome = run.replay(chosen, tracked, file_ids=file_ids, unread=unread, progress=report)
+        report.try_to(lambda: report.outcome(chosen, outcome))
+        return RunFailed.check(outcome)
 
 
 def ingest_here(flags: Mapping[str, Any], roots: Sequence[Root] | None = None) -> Outcome:
@@ -89,13 +83,15 @@ def ingest_here(flags: Mapping[str, Any], roots: Sequence[Root] | None = None) -
     """
     handed = Handed(roots=roots)
     token = HANDED.set(handed)
+    # No heartbeat: its thread sleeps in whole seconds, and the flow waits for it at its end.
+    brisk = temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None, PREFECT_CLIENT_MAX_RETRIES: 1})
     try:
-        with tags(TAG):
+        with brisk, tags(TAG):
             return ingest(settings=dict(flags))
     except RunFailed as failed:
         return failed.outcome
     except httpx.HTTPError as error:
-        logger.warning("the Prefect server does not answer, the run stands in the ledger only: %r", error)
+        logger.warning("the Prefect server does not answer, this run is known to the ledger only: %r", error)
         if handed.outcome is not None:
             return handed.outcome
     finally:
