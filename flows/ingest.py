@@ -12,7 +12,12 @@ from typing import Any
 
 import httpx
 from prefect import flow, tags
-from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+from prefect.settings import (
+    PREFECT_CLIENT_MAX_RETRIES,
+    PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
+    get_current_settings,
+    temporary_settings,
+)
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 from flows import run
@@ -76,11 +81,22 @@ def replay(
         return RunFailed.check(outcome)
 
 
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(f"{url.rstrip('/')}/health", timeout=2).is_success
+    except httpx.HTTPError:
+        return False
+
+
 def ingest_here(flags: Mapping[str, Any], roots: Sequence[Root] | None = None) -> Outcome:
     """The ingest flow in this process; what a server that is gone cannot track is done all the same.
 
     ``flags``: the settings that were given, as the flow takes them; ``roots``: where to look, the inbox if None.
     """
+    url = get_current_settings().api.url
+    if url is not None and not _answers(url):
+        logger.warning("the Prefect server at %s does not answer: this run is known to the ledger only", url)
+        return run.ingest(load(flags).settings, direct, roots=roots)
     handed = Handed(roots=roots)
     token = HANDED.set(handed)
     # No heartbeat: its thread sleeps in whole seconds, and the flow waits for it at its end.
@@ -91,7 +107,7 @@ def ingest_here(flags: Mapping[str, Any], roots: Sequence[Root] | None = None) -
     except RunFailed as failed:
         return failed.outcome
     except httpx.HTTPError as error:
-        logger.warning("the Prefect server does not answer, this run is known to the ledger only: %r", error)
+        logger.warning("the Prefect server is gone, the ledger knows how this run ended: %r", error)
         if handed.outcome is not None:
             return handed.outcome
     finally:
