@@ -112,6 +112,7 @@ class Report(Progress):
 def reported(inner: Progress | None) -> Iterator[Report]:
     """A report of the flow run that is at work; what the block raises is told as its failure."""
     from prefect.client.orchestration import get_client
+    from prefect.context import TagsContext
     from prefect.runtime import flow_run
     from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
@@ -121,6 +122,8 @@ def reported(inner: Progress | None) -> Iterator[Report]:
     with (
         temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 1}),
         get_client(sync_client=True, httpx_settings={"timeout": _TIMEOUT_SECONDS}) as client,
+        # Tags are the run's: for each task that has one the server would be asked whether a limit is set for it.
+        TagsContext(current_tags=set()),
     ):
         report = Report(client, UUID(flow_run.id), inner or Progress())
         try:
