@@ -17,6 +17,7 @@ TITLES = (
     "[title](javascript:alert(1)) ![i](http://evil.invalid/x.png) | **fett** `code`",
     "# <img src=x onerror=alert(2)> https://evil.invalid a@evil.invalid",
 )
+WHEN = ("--cron", "*/20 * * * *", "--timezone", "Europe/Berlin")
 NAME = "<img src=x>[name](javascript:alert(3)).txt"
 
 
@@ -45,7 +46,7 @@ def deploy(prefect_server, mill):
 @pytest.fixture(scope="module")
 def deployed(prefect_server, deploy):
     """Both deployments on the server, and a worker that has started."""
-    found = {row["name"]: row["id"] for row in deploy()}
+    found = {row["name"]: row["id"] for row in deploy(*WHEN)}
     prefect_server.work()
     prefect_server.until(
         lambda: any(one["status"] == "ONLINE" for one in prefect_server.ask("work_pools/newsmill/workers/filter"))
@@ -92,26 +93,21 @@ def known(server):
     return found
 
 
-def test_deploying_again_changes_nothing(prefect_server, deploy, deployed):
+def test_deploying_again_changes_nothing_and_what_is_off_stays_off(prefect_server, deploy, deployed):
+    identity = deployed["maintain/newsmill"]
+    (schedule,) = prefect_server.get(f"deployments/{identity}/schedules")
+    prefect_server.send("PATCH", f"deployments/{identity}/schedules/{schedule['id']}", {"active": False})
     before = known(prefect_server)
-    assert {row["name"]: row["id"] for row in deploy()} == deployed
+    assert {row["name"]: row["id"] for row in deploy(*WHEN)} == deployed
     assert known(prefect_server) == before
     answer, schedules, limit, automations = before["ingest/newsmill"]
     assert limit == 1
     assert answer["concurrency_options"]["collision_strategy"] == "ENQUEUE"
-    assert [slug for slug, active, _ in schedules if active] == ["ingest"]
     assert [trigger["expect"] for _, _, _, trigger in automations] == [["newsmill.files.settled"]]
-
-
-def test_what_an_operator_switched_off_stays_off(prefect_server, deploy, deployed):
-    identity = deployed["maintain/newsmill"]
-    (schedule,) = prefect_server.get(f"deployments/{identity}/schedules")
-    prefect_server.send("PATCH", f"deployments/{identity}/schedules/{schedule['id']}", {"active": False})
-    deploy("--cron", "*/20 * * * *", "--timezone", "Europe/Berlin")
-    (schedule,) = prefect_server.get(f"deployments/{identity}/schedules")
-    assert (schedule["active"], schedule["schedule"]["timezone"]) == (False, "Europe/Berlin")
-    (schedule,) = prefect_server.get(f"deployments/{deployed['ingest/newsmill']}/schedules")
-    assert (schedule["active"], schedule["schedule"]["cron"]) == (True, "*/20 * * * *")
+    ((slug, is_active, when),) = schedules
+    assert (slug, is_active, when["cron"], when["timezone"]) == ("ingest", True, "*/20 * * * *", "Europe/Berlin")
+    ((slug, is_active, when),) = before["maintain/newsmill"][1]
+    assert (slug, is_active, when["timezone"]) == ("maintain", False, "Europe/Berlin")
 
 
 def test_the_form_of_the_parameters_asks_for_no_types(prefect_server, deployed):

@@ -53,6 +53,7 @@ def test_a_server_that_dies_in_the_middle_of_a_run_costs_nothing(prefect_server,
     prefect_server.until(lambda: documents(mill) == FILES, what="the data of the run")
     (inbox / "without.txt").write_text(write_news(FILES))
     prefect_server.until(lambda: documents(mill) == FILES + 1, what="the data of a run without a server")
+    assert "does not answer: this run is known to the ledger only" in prefect_server.output()
     again = prefect_server.up()
     before = len(prefect_server.runs())
     (inbox / "again.txt").write_text(write_news(FILES + 1))
@@ -67,6 +68,7 @@ def test_a_server_that_dies_in_the_middle_of_a_run_costs_nothing(prefect_server,
     assert watcher.wait(20) == 143
 
 
+@pytest.mark.long
 def test_a_watcher_tells_of_files_when_the_server_is_back(prefect_server, mill, inbox, write_news):
     """Needs no worker: an event that the server has accepted is what counts."""
     for process in prefect_server.running:
