@@ -6,60 +6,110 @@ in which order (``flows.run``); no classes, so that the flows load by path as we
 Parameters are plain words: paths are percent-encoded, so that a name that is no text never reaches Prefect.
 """
 
-from contextvars import ContextVar
+import logging
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from prefect import flow
+import httpx
+from prefect import flow, tags
+from prefect.settings import (
+    PREFECT_CLIENT_MAX_RETRIES,
+    PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
+    get_current_settings,
+    temporary_settings,
+)
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 from flows import run
-from flows.settings import load
-from flows.summary import Outcome, Progress, RunFailed
-from tasks import tracked
+from flows.handed import HANDED, Handed
+from flows.report import reported
+from flows.settings import TAG, load
+from flows.summary import Outcome, RunFailed
+from tasks import direct, tracked
+from tasks.roots import Root
 from warehouse.uri import to_path
 
 # A task waits for a worker, and the pool has as many as are set: more threads than workers, so that none is idle.
 _RUNNER: TaskRunner[Any] = ThreadPoolTaskRunner(max_workers=32)
-# The command line puts its progress bar here; a worker has none.
-PROGRESS: ContextVar[Progress | None] = ContextVar("PROGRESS", default=None)
+
+logger = logging.getLogger(__name__)
 
 
+# No parameter may be null: of those that may, Prefect's form asks for the type first.
 @flow(name="ingest", persist_result=False, task_runner=_RUNNER)
 def ingest(
-    paths: list[str] | None = None, source: str | None = None, settings: dict[str, Any] | None = None
+    paths: list[str] = [],  # noqa: B006 - never changed, and a form begins with an empty list
+    source: str = "",
+    settings: dict[str, Any] = {},  # noqa: B006
 ) -> Outcome:
-    """Ingest everything new.
+    """Ingest everything new: every file ends as documents, a duplicate, a reject with a reason, or deferred.
 
     Args:
-        paths: files and folders, percent-encoded; the inbox where none is given.
-        source: who the files come from; else the first folder below the inbox.
-        settings: settings that differ from the environment and newsmill.toml.
+        paths: Files and folders on the worker's machine, percent-encoded; the inbox where none is given.
+        source: Who the files come from; else the first folder below the inbox.
+        settings: Settings that differ from those of the worker, as `newsmill settings` lists them.
 
     """
-    chosen = [to_path(path) for path in paths or ()]
-    outcome = run.ingest(load(settings).settings, tracked, chosen, source=source, progress=PROGRESS.get())
-    return RunFailed.check(outcome)
+    handed, chosen = HANDED.get() or Handed(), load(settings).settings
+    names = [to_path(path) for path in paths]
+    with reported(handed.progress) as report:
+        handed.outcome = outcome = run.ingest(
+            chosen, tracked, names, source=source or None, roots=handed.roots, progress=report
+        )
+        report.try_to(lambda: report.outcome(chosen, outcome))
+        return RunFailed.check(outcome)
 
 
 @flow(name="replay", persist_result=False, task_runner=_RUNNER)
 def replay(
-    file_ids: list[str] | None = None,
-    unread: list[tuple[str, str]] | None = None,
-    settings: dict[str, Any] | None = None,
+    file_ids: list[str] = [],  # noqa: B006
+    unread: list[tuple[str, str]] = [],  # noqa: B006
+    settings: dict[str, Any] = {},  # noqa: B006
 ) -> Outcome:
     """Read known contents again.
 
     Args:
-        file_ids: contents to read again.
-        unread: root and uri of paths that were refused unread.
-        settings: settings that differ from the environment and newsmill.toml.
+        file_ids: Contents to read again.
+        unread: Root and uri of paths that were refused unread.
+        settings: Settings that differ from those of the worker, as `newsmill settings` lists them.
 
     """
-    outcome = run.replay(
-        load(settings).settings,
-        tracked,
-        file_ids=file_ids or [],
-        unread=[(root, uri) for root, uri in unread or ()],
-        progress=PROGRESS.get(),
-    )
-    return RunFailed.check(outcome)
+    handed, chosen = HANDED.get() or Handed(), load(settings).settings
+    with reported(handed.progress) as report:
+        handed.outcome = outcome = run.replay(chosen, tracked, file_ids=file_ids, unread=unread, progress=report)
+        report.try_to(lambda: report.outcome(chosen, outcome))
+        return RunFailed.check(outcome)
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(f"{url.rstrip('/')}/health", timeout=2).is_success
+    except httpx.HTTPError:
+        return False
+
+
+def ingest_here(flags: Mapping[str, Any], roots: Sequence[Root] | None = None) -> Outcome:
+    """The ingest flow in this process; what a server that is gone cannot track is done all the same.
+
+    ``flags``: the settings that were given, as the flow takes them; ``roots``: where to look, the inbox if None.
+    """
+    url = get_current_settings().api.url
+    if url is not None and not _answers(url):
+        logger.warning("the Prefect server at %s does not answer: this run is known to the ledger only", url)
+        return run.ingest(load(flags).settings, direct, roots=roots)
+    handed = Handed(roots=roots)
+    token = HANDED.set(handed)
+    # No heartbeat: its thread sleeps in whole seconds, and the flow waits for it at its end.
+    brisk = temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None, PREFECT_CLIENT_MAX_RETRIES: 1})
+    try:
+        with brisk, tags(TAG):
+            return ingest(settings=dict(flags))
+    except RunFailed as failed:
+        return failed.outcome
+    except httpx.HTTPError as error:
+        logger.warning("the Prefect server is gone, the ledger knows how this run ended: %r", error)
+        if handed.outcome is not None:
+            return handed.outcome
+    finally:
+        HANDED.reset(token)
+    return run.ingest(load(flags).settings, direct, roots=roots)

@@ -8,6 +8,10 @@ Belongs here: arguments, exit codes, and showing results.  Does not belong here:
 COMMANDS: dict[str, tuple[str, str]] = {
     "ingest": ("flows.cli.ingest:ingest", "Ingest everything new below PATHS, or in the inbox."),
     "watch": ("flows.cli.watch:watch", "Ingest files as they settle in the inbox, until it is stopped."),
+    "deploy": (
+        "flows.cli.deploy:deploy",
+        "Register the deployments on a Prefect server: ingest and maintain, with schedule and trigger.",
+    ),
     "inspect": ("flows.cli.inspect:inspect", "What newsmill makes of files, without ingesting them."),
     "sql": ("flows.cli.sql:sql", "Ask the newest snapshot; reads the tables and nothing else."),
     "search": (

@@ -76,12 +76,24 @@ def tracked(chosen: Settings, bar: Bar, call: Callable[[], Outcome]) -> Outcome:
     """Call a flow under Prefect."""
     settings.prepare_prefect(chosen.layout)
     with _server(bar):
-        from flows.ingest import PROGRESS
+        import httpx
+        from prefect import tags
 
-        token = PROGRESS.set(bar)
+        from flows.handed import HANDED, Handed
+
+        handed = Handed(progress=bar)
+        token = HANDED.set(handed)
         try:
-            return call()
+            with tags(settings.TAG):
+                return call()
         except RunFailed as failed:
             return failed.outcome
+        except httpx.HTTPError as error:
+            if handed.outcome is None:
+                raise TransientError(
+                    "the Prefect server is gone; what was committed stays, run the command again for the rest"
+                ) from error
+            bar.console.print("the Prefect server is gone; the run came to its end all the same")
+            return handed.outcome
         finally:
-            PROGRESS.reset(token)
+            HANDED.reset(token)
