@@ -126,6 +126,17 @@ def _normalise(prob: Any, languages: int, compensated: int) -> bool:
 
 
 @_compiled
+def _draw(rows: Any, count: int, words: Any, shift: Any, position: Any) -> tuple[Any, Any]:
+    """Where the row of the next n-gram begins, and the next unused word of the stream."""
+    pick = np.int64(words[position] >> shift)  # choice() draws again until it is below the count
+    position += 1
+    while pick >= count:
+        pick = np.int64(words[position] >> shift)
+        position += 1
+    return np.int64(rows[pick]) * _STRIDE, position
+
+
+@_compiled
 def _trials(
     rows: Any,
     count: int,
@@ -156,19 +167,27 @@ def _trials(
             z, saved, has_saved = cosines[position], sines[position], True
             position += 4  # two random() of two words each
         weight = (_ALPHA + z * _ALPHA_WIDTH) / _BASE_FREQUENCY
+        row, position = _draw(rows, count, words, shift, position)
+        for j in range(_STRIDE):
+            prob[j] *= weight + matrix[row + j]
         step = 0
-        while True:
-            pick = np.int64(words[position] >> shift)  # choice() draws again until it is below the count
-            position += 1
-            while pick >= count:
-                pick = np.int64(words[position] >> shift)
-                position += 1
-            start = np.int64(rows[pick]) * _STRIDE
+        # langdetect asks whether it has converged after the first step and after every fifth from there: five rows are
+        # multiplied in one go, language by language in the same order.
+        while not _normalise(prob, languages, compensated) and step < _LAST_STEP:
+            first, position = _draw(rows, count, words, shift, position)
+            second, position = _draw(rows, count, words, shift, position)
+            third, position = _draw(rows, count, words, shift, position)
+            fourth, position = _draw(rows, count, words, shift, position)
+            fifth, position = _draw(rows, count, words, shift, position)
             for j in range(_STRIDE):
-                prob[j] *= weight + matrix[start + j]
-            if step % 5 == 0 and (_normalise(prob, languages, compensated) or step >= _LAST_STEP):
-                break
-            step += 1
+                value = prob[j]
+                value *= weight + matrix[first + j]
+                value *= weight + matrix[second + j]
+                value *= weight + matrix[third + j]
+                value *= weight + matrix[fourth + j]
+                value *= weight + matrix[fifth + j]
+                prob[j] = value
+            step += 5
         for j in range(_STRIDE):
             mean[j] += prob[j] / _TRIALS
 
