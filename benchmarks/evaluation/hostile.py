@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from benchmarks.evaluation.material import Material
 from benchmarks.evaluation.row import Row, cpu, documents
+from tasks.text import language
 from tasks.text.language import second_opinion
 
 MEGABYTE = 1_000_000
@@ -108,6 +109,7 @@ def _row(name: str, inputs: dict[str, bytes], most: float) -> Row:
 def rows(material: Material) -> Iterator[Row]:  # noqa: ARG001 - made here, whatever the material
     """Hostile input, then mojibake."""
     # Loads every source of opinions: what a process pays once is not what an input costs.
+    language.preload()
     second_opinion.third(PROSE)
     documents([PROSE.encode() * 20])
     yield _row("hostile input", HOSTILE, MOST_SECONDS)

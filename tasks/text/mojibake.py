@@ -7,6 +7,7 @@ character beside a second one beyond ASCII, or one of a few that tell alone: tho
 asked about their surroundings only.
 """
 
+import functools
 import re
 from collections.abc import Iterator
 
@@ -27,12 +28,11 @@ _TELLING = "".join(
 _TELLING_ALONE = "\x80-\x9fÃÂ"
 # Characters of which one beside another beyond ASCII tells, one tells by itself, one tells before no letter.
 TELLING, ALONE, LIGATURE = re.compile(f"[{_TELLING}œ]"), re.compile(f"[{_TELLING_ALONE}]"), re.compile("[Œœ]")
-_CANDIDATE = re.compile(
-    f"[{_TELLING}œ](?:(?<=[{_TELLING_ALONE}])|(?<=[Œœ])(?![A-Za-z])|(?=[^\\x00-\\x7f])|(?<=[^\\x00-\\x7f].))", re.DOTALL
-)
+_PLACE = f"[{_TELLING}œ](?:(?<=[{_TELLING_ALONE}])|(?<=[Œœ])(?![A-Za-z])|(?=[^\\x00-\\x7f])|(?<=[^\\x00-\\x7f].))"
 _ANYWHERE = re.compile("[ÃÂ]")
 # ftfy's longest pattern has six characters.
 _AROUND = 6
+_CANDIDATES = re.compile(f"{_PLACE}(?:.{{0,{_AROUND}}}?{_PLACE})*+", re.DOTALL)
 
 # A line this long is cut, so that one spoilt place does not make ftfy read a megabyte again and again.
 _PIECE = 8_000
@@ -60,16 +60,8 @@ def is_suspicious(text: str) -> bool:
 
 def _windows(text: str) -> Iterator[str]:
     """The surroundings of all candidates; those that touch are one, so that no character is looked at twice."""
-    start = end = -1
-    for found in _CANDIDATE.finditer(text):
-        at = found.start()
-        if at > end:
-            if end >= 0:
-                yield text[start:end]
-            start = max(0, at - _AROUND)
-        end = at + _AROUND + 1
-    if end >= 0:
-        yield text[start:end]
+    for found in _CANDIDATES.finditer(text):
+        yield text[max(0, found.start() - _AROUND) : found.end() + _AROUND]
 
 
 def fix_where_suspicious(text: str) -> tuple[str, int]:
@@ -93,13 +85,20 @@ def _fix(text: str, *, everywhere: bool) -> tuple[str, int]:
         fixed_line = ""
         for piece in _pieces(line):
             if everywhere or is_suspicious(piece):
-                fixed = fix_encoding(piece, _CONFIG)
-                count += touched(piece, fixed)
+                fixed, places = _fixed(piece)
+                count += places
                 fixed_line += fixed
             else:
                 fixed_line += piece
         out.append(fixed_line)
     return "\n".join(out), count
+
+
+@functools.lru_cache(maxsize=256)
+def _fixed(piece: str) -> tuple[str, int]:
+    """What ftfy makes of a piece: the same footer, misread in every file of a source, is put before it once."""
+    fixed = fix_encoding(piece, _CONFIG)
+    return fixed, touched(piece, fixed)
 
 
 def _pieces(line: str) -> list[str]:

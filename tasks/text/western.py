@@ -18,6 +18,7 @@ _ODD = re.compile("[A-Za-z][€§°©®™¿¡][A-Za-z]")
 
 _MULTIBYTE = re.compile(rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}")
 _CUT_OFF = re.compile(rb"(?:[\xc2-\xdf]|[\xe0-\xef][\x80-\xbf]?|[\xf0-\xf4][\x80-\xbf]{0,2})\Z")
+_LONGEST_CUT_OFF = 3
 _VALID_FOR_EACH_STRAY = 3
 _MIXED_CONFIDENCE = 0.5
 
@@ -25,10 +26,17 @@ _MIXED_CONFIDENCE = 0.5
 _HANDLER = "newsmill-stray-cp1252"
 
 
+# Bytes that no sequence begins with, each an error of its own: where one follows another they are read at once.
+_NO_BEGINNING = re.compile(rb"(?:[\x80-\xc1\xf5-\xff]|\xed(?=[\xa0-\xbf]))*")
+
+
 def _read_stray(error: UnicodeError) -> tuple[str, int]:
     if not isinstance(error, UnicodeDecodeError):
         raise error
-    return error.object[error.start : error.end].decode("cp1252"), error.end
+    data = error.object
+    run = _NO_BEGINNING.match(data, error.end)
+    end = run.end() if run else error.end
+    return data[error.start : end].decode("cp1252"), end
 
 
 # A registered handler keeps the decoder's one pass over the bytes; cutting them at each stray would be quadratic.
@@ -43,8 +51,8 @@ def decode_mixed(data: bytes) -> Decoded | None:
     >>> decode_mixed("Grüße, schöne Straße, größer, über, für, Öl, Äpfel".encode() + b" \x93").text[-6:]
     'pfel “'
     """
-    cut = _CUT_OFF.search(data)
-    body = data[: cut.start()] if cut else data
+    cut = _CUT_OFF.search(data[-_LONGEST_CUT_OFF:])
+    body = data[: len(data) - len(cut[0])] if cut else data
     valid = len(_MULTIBYTE.findall(body))
     rest = _MULTIBYTE.sub(b"", body)
     strays = len(rest) - len(rest.translate(None, delete=HIGH))

@@ -43,7 +43,7 @@ def expected(text: str) -> int:
     for bit, pattern in {
         bits.ODD: scan._ODD,
         bits.REFERENCE: "&",
-        bits.MOJIBAKE: mojibake._CANDIDATE,
+        bits.MOJIBAKE: mojibake._CANDIDATES,
         bits.BLANKS: "  | \n|\n ",
         bits.NEWLINES: "\n\n",
         bits.EDGES: r"\A[ \n]|[ \n]\Z",
