@@ -5,6 +5,8 @@ records of many or of big files are cut.  Does not belong here: one record (``ta
 (``tasks.readers``), reading from disk or writing parts.
 """
 
+import contextlib
+import gc
 import io
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -164,15 +166,16 @@ def cuts(
     cutter = _Cutter(options, limits, timings, check)
     for file, stream in contents:
         started, elsewhere = clock(), cutter.elsewhere
-        before = list(cutter.pieces), cutter.size, cutter.count
+        before = len(cutter.pieces), cutter.size, cutter.count
         try:
             for cut in cutter.records(file, stream, on_record):
                 handed_on = clock()
                 yield cut
                 cutter.elsewhere += clock() - handed_on
-                before = [], 0, 0
+                before = 0, 0, 0
         except Deferred as deferred:
-            cutter.pieces, cutter.size, cutter.count = before
+            held, cutter.size, cutter.count = before
+            del cutter.pieces[held:]
             cutter.deferred.append((file, deferred))
         seconds = clock() - started - (cutter.elsewhere - elsewhere)
         cutter.timings["normalise"] = cutter.timings.get("normalise", 0.0) + seconds
@@ -187,6 +190,22 @@ def documents_of(
     return [result for cut in cuts(streams, options, timings=timings) for result in cut.results]
 
 
+@contextlib.contextmanager
+def _without_collections() -> Iterator[None]:
+    """The rows of a cut hold no cycles; full collections while their number grows would find nothing, again and again.
+
+    What was on is on again afterwards, whichever of several threads is done first.
+    """
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+@_without_collections()
 def _results(pieces: Sequence[_Piece], options: DocumentOptions, timings: dict[str, float]) -> list[FileResult]:
     clock = time.perf_counter
     started = clock()

@@ -40,17 +40,18 @@ def split(text: str, language: str) -> tuple[ParagraphRow, ...]:
     if not spans:
         return ()
     rules = load(language)
-    phrases = rules.boilerplate_phrases if _may_hold_phrase(text, rules) else ()
+    phrases = rules.boilerplate_phrases if _may_hold_phrase(text, spans, rules) else ()
     kinds = [_kind(text, start, end, rules, phrases) for start, end in spans]
     for index in _headings(text, spans, kinds, rules):
         kinds[index] = (ParagraphKind.HEADING, None)
     return tuple(
-        ParagraphRow(kind=kind, credit=credit, start=start, end=end)
-        for (start, end), (kind, credit) in zip(spans, kinds, strict=True)
+        ParagraphRow(kind, credit, start, end) for (start, end), (kind, credit) in zip(spans, kinds, strict=True)
     )
 
 
 def _spans(text: str) -> list[tuple[int, int]]:
+    if "\n" not in text:
+        return [(0, len(text))] if text else []
     spans: list[tuple[int, int]] = []
     length = len(text.rstrip("\n"))
     start = len(text) - len(text.lstrip("\n"))
@@ -65,14 +66,21 @@ def _spans(text: str) -> list[tuple[int, int]]:
     return spans
 
 
-def _may_hold_phrase(text: str, rules: Rules) -> bool:
-    """Whether a whole text holds the longest word of any phrase; bytes are searched faster than characters."""
+def _may_hold_phrase(text: str, spans: list[tuple[int, int]], rules: Rules) -> bool:
+    """Whether a text with blocks short enough to be no body holds the longest word of any phrase."""
+    if not any(_may_be_marked(start, end) for start, end in spans):
+        return False
+    # Bytes are searched faster than characters.
     data = text.encode("utf-8", "surrogatepass").lower()
     return any(word in data for word in rules.phrase_words)
 
 
+def _may_be_marked(start: int, end: int) -> bool:
+    return _SHORTEST_MARK <= end - start <= _LONGEST_CAPTION
+
+
 def _kind(text: str, start: int, end: int, rules: Rules, phrases: tuple[str, ...]) -> tuple[ParagraphKind, str | None]:
-    if not _SHORTEST_MARK <= end - start <= _LONGEST_CAPTION:
+    if not _may_be_marked(start, end):
         return _BODY
     block = text[start:end]
     if _is_boilerplate(block, rules, phrases):

@@ -81,7 +81,8 @@ def _run(name: str, step: Step, scan: Scan, counts: dict[str, int], flags: set[F
     """What a step leaves to look at; the same scan where it changes nothing."""
     if not step.can_fire(scan):
         return scan
-    fixed, count = step.apply(scan.text)
+    apply = step.apply if step.apply_to_clean is None or scan.odd else step.apply_to_clean
+    fixed, count = apply(scan.text)
     if fixed == scan.text:
         return scan
     _note(name, count, scan.text, counts, flags)

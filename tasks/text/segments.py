@@ -6,6 +6,9 @@ change of the text: segments and what lies between them are the text, byte for b
 
 import re
 from collections.abc import Sequence
+from functools import partial
+from itertools import accumulate, repeat
+from operator import lt
 
 import sentencex
 
@@ -28,7 +31,11 @@ _CLOSING = frozenset('”“»’"」』')
 _BETWEEN = " \n"
 _ADDRESS = frozenset("@/._\\:=&#")
 _LONG_WORD = LONGEST_ABBREVIATION + 1
+_BEFORE_STOP = -_LONG_WORD - 2
 _OPENING = re.compile(r"""\A.*[('"\[{«‹„“‚‘’/-]""")
+_NOWHERE: frozenset[int] = frozenset()
+# A document has thirty: named by position they cost half.
+_row = partial(tuple.__new__, SegmentRow)
 # Two words and their stops.
 _LONGEST_ENDING = 40
 _LONGEST_ORDINAL = 3
@@ -57,35 +64,60 @@ def segment(
     for number, paragraph in enumerate(paragraphs):
         first = paragraph.start
         block = text[first : paragraph.end]
-        for start, end in _spans(block, language, rules, may_be_glued=may_be_glued):
-            segments.append(SegmentRow(number, first + start, first + end))
+        glued = _glued(block, rules) if may_be_glued else _NOWHERE
+        sentences = _sentences(block, language)
+        start, end = paragraph.end - len(block.lstrip(_BETWEEN)), first + len(block.rstrip(_BETWEEN))
+        if len(sentences) == 1 and not glued and start < end:
+            segments.append(_row((number, start, end)))
+            continue
+        ends, starts = _gaps(block, first, sentences, glued, rules)
+        starts.insert(0, start)
+        ends.append(end)
+        if all(map(lt, starts, ends)):
+            segments += map(_row, zip(repeat(number), starts, ends, strict=False))
+        else:
+            full = [SegmentRow(number, start, end) for start, end in zip(starts, ends, strict=True) if start < end]
+            segments += full or [SegmentRow(number, first, paragraph.end)]
     return tuple(segments)
 
 
-def _spans(block: str, language: str, rules: Rules, *, may_be_glued: bool) -> list[tuple[int, int]]:
-    cuts: list[int] = []
-    at = 0
-    sentences = _sentences(block, language)
-    for sentence in sentences[:-1]:
-        at += len(sentence)
-        if not _goes_on(block, sentence, at, rules):
-            cuts.append(at)
-    if may_be_glued:
-        glued = [dot.end() for dot in _GLUE.finditer(block) if _is_glue(block, dot.start(), rules)]
-        if glued:
-            cuts = sorted({*cuts, *glued})
-    spans: list[tuple[int, int]] = []
-    start = 0
-    for cut in (*cuts, len(block)):
-        end = cut
-        while end > start and block[end - 1] in _BETWEEN:
-            end -= 1
-        while start < end and block[start] in _BETWEEN:
-            start += 1
-        if start < end:
-            spans.append((start, end))
-        start = cut
-    return spans or [(0, len(block))]
+def _gaps(
+    block: str, first: int, sentences: list[str], glued: frozenset[int], rules: Rules
+) -> tuple[list[int], list[int]]:
+    """Where sentences of the block at ``first`` end, and where those behind them begin."""
+    ends: list[int] = []
+    starts: list[int] = []
+    unfinished, is_short = rules.unfinished, rules.has_short_abbreviations
+    for sentence, following, at in zip(sentences, sentences[1:], accumulate(map(len, sentences)), strict=False):
+        # How most sentences end: with a word that no rule knows, a full stop and a blank.
+        if sentence.endswith(". ") and not ((head := following[:1]).islower() or head in _BETWEEN):
+            word = sentence[_BEFORE_STOP:-2]
+            is_sure = is_short and len(word) == _LONG_WORD and word.isalpha()
+            if not is_sure and (blank := sentence.rfind(" ", -_LONGEST_ENDING, -2)) >= 0:
+                word = sentence[blank + 1 : -2]
+                may_go_on = len(word) <= LONGEST_ABBREVIATION and (unfinished is None or word in unfinished)
+                is_sure = not may_go_on and word.isalpha()
+            if is_sure:
+                ends.append(first + at - 1)
+                starts.append(first + at)
+                continue
+        if not _goes_on(block, sentence, at, glued, rules):
+            end, start = _gap(block, at)
+            ends.append(first + end)
+            starts.append(first + start)
+    if glued:
+        cuts = sorted({*zip(ends, starts, strict=True), *((first + at, first + at) for at in glued)})
+        ends, starts = [end for end, _ in cuts], [start for _, start in cuts]
+    return ends, starts
+
+
+def _gap(block: str, cut: int) -> tuple[int, int]:
+    start = end = cut
+    while start > 0 and block[start - 1] in _BETWEEN:
+        start -= 1
+    while end < len(block) and block[end] in _BETWEEN:
+        end += 1
+    return start, end
 
 
 def _sentences(block: str, language: str) -> list[str]:
@@ -93,17 +125,20 @@ def _sentences(block: str, language: str) -> list[str]:
         # Without any of the signs that end a sentence there is nothing to look for.
         return [block] if _PLAIN.fullmatch(block) else _windowed(block, language)
     sentences: list[str] = []
-    carry = ""
+    carry: list[str] = []
     start = 0
     while start < len(block):
         end, is_stop = _cut(block, start)
         found = _windowed(block[start:end], language)
-        found[0] = carry + found[0]
+        if len(found) > 1 or is_stop:
+            found[0] = "".join([*carry, found[0]])
+            carry.clear()
         # A window that ends within a sentence hands it on; only the last can be unfinished.
-        carry = "" if is_stop else found.pop()
+        if not is_stop:
+            carry.append(found.pop())
         sentences.extend(found)
         start = end
-    return [*sentences, carry] if carry else sentences
+    return [*sentences, "".join(carry)] if carry else sentences
 
 
 def _windowed(block: str, language: str) -> list[str]:
@@ -111,6 +146,11 @@ def _windowed(block: str, language: str) -> list[str]:
         sentences: list[str] = sentencex.segment(_CUT_AS.get(language, language), block)
     except UnicodeEncodeError:
         # Half a surrogate pair: no repaired text has any.
+        return [block]
+    except BaseException as error:
+        # It is written in Rust, whose panic is no Exception: an odd blank behind an initial is enough.
+        if type(error).__name__ != "PanicException":
+            raise
         return [block]
     # Whatever the library does to an unforeseen text, no character may be lost.
     return sentences if sentences and "".join(sentences) == block else [block]
@@ -136,7 +176,7 @@ def _cut(block: str, start: int) -> tuple[int, bool]:
     return (blank + 1 if blank >= 0 else limit), False
 
 
-def _goes_on(block: str, sentence: str, cut: int, rules: Rules) -> bool:
+def _goes_on(block: str, sentence: str, cut: int, glued: frozenset[int], rules: Rules) -> bool:
     """Whether the sentence goes on behind ``cut``, which the library took for its end."""
     first = block[cut]
     if first.islower():
@@ -151,7 +191,7 @@ def _goes_on(block: str, sentence: str, cut: int, rules: Rules) -> bool:
     if last != ".":
         return False
     if end == cut and first.isupper():
-        return not _is_glue(block, end - 1, rules)
+        return cut not in glued
     # What most sentences end in: a word too long for any abbreviation.
     if rules.has_short_abbreviations and block[max(0, end - _LONG_WORD - 1) : end - 1].isalpha() and end > _LONG_WORD:
         return False
@@ -179,18 +219,30 @@ def _is_abbreviated(block: str, cut: int, word: str, words_before: str, rules: R
     return f"{_OPENING.sub('', words_before.rpartition(' ')[2])} {word}" in rules.abbreviations
 
 
+def _glued(block: str, rules: Rules) -> frozenset[int]:
+    """Where two sentences were glued."""
+    return frozenset([dot.end() for dot in _GLUE.finditer(block) if _is_glue(block, dot.start(), rules)])
+
+
 def _is_glue(block: str, dot: int, rules: Rules) -> bool:
     if not (dot > 0 and block[dot - 1].islower() and block[dot + 1].isupper()):
         return False
-    before = _WORD_BEFORE.search(block, max(0, dot - _LONGEST_WORD), dot)
+    least = max(0, dot - _LONGEST_WORD)
+    begin = block.rfind(" ", least, dot) + 1
+    word = block[begin:dot]
+    if not (begin and word.isalpha()):
+        before = _WORD_BEFORE.search(block, least, dot)
+        if before is None:
+            return False
+        begin, word = before.start(), before[0]
     after = _WORD_AFTER.match(block, dot + 1, dot + 1 + _LONGEST_WORD)
-    if before is None or after is None or before[0] in rules.abbreviations or after[0].lower() in _DOMAINS:
+    if after is None or word in rules.abbreviations or after[0].lower() in _DOMAINS:
         return False
     # "Dr.Muster" is a title, "an.Er" are two sentences.
-    if len(before[0]) < _SHORTEST_WORD and not (len(before[0]) == _SHORTEST_WORD - 1 and before[0].islower()):
+    if len(word) < _SHORTEST_WORD and not (len(word) == _SHORTEST_WORD - 1 and word.islower()):
         return False
     # Addresses and file names: one of these touches the two words.
-    touching = block[before.start() - 1 : before.start()] + block[after.end() : after.end() + 1]
+    touching = block[begin - 1 : begin] + block[after.end() : after.end() + 1]
     if touching.endswith(".") and not block[after.end() + 1 : after.end() + 2].isalnum():
         touching = touching[:-1]
     return _ADDRESS.isdisjoint(touching)

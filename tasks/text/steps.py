@@ -25,12 +25,14 @@ class Step:
     """One repair: ``apply`` gives the new text and the number of places or characters touched.
 
     It is asked only about texts that could hold one of the bits in ``needs``.  ``can_fire`` may be wrong in one
-    direction only: where it says False, ``apply`` would change nothing.
+    direction only: where it says False, ``apply`` would change nothing.  ``apply_to_clean`` does the same to a text
+    without an odd character, sooner.
     """
 
     apply: Callable[[str], tuple[str, int]]
     can_fire: Callable[[Scan], bool]
     needs: int = bits.ODD
+    apply_to_clean: Callable[[str], tuple[str, int]] | None = None
 
 
 def _wants(pattern: re.Pattern[str]) -> Callable[[Scan], bool]:
@@ -98,7 +100,17 @@ _ASCII_BLANK_RUN = re.compile("   *")
 
 def _collapse_blanks(text: str) -> tuple[str, int]:
     odd = any(blank in text for blank in characters.BLANKS)
-    text, runs = (_BLANK_RUN if odd else _ASCII_BLANK_RUN).subn(" ", text)
+    return _single_blanks(text, _BLANK_RUN if odd else _ASCII_BLANK_RUN)
+
+
+def _collapse_ascii_blanks(text: str) -> tuple[str, int]:
+    return _single_blanks(text, _ASCII_BLANK_RUN)
+
+
+def _single_blanks(text: str, run: re.Pattern[str]) -> tuple[str, int]:
+    text, runs = run.subn(" ", text)
+    if "\n" not in text:
+        return text, runs
     edges = text.count(" \n") + text.count("\n ")
     # Runs are single blanks by now, so that two plain replacements clear both sides of every newline.
     return text.replace(" \n", "\n").replace("\n ", "\n"), runs + edges
@@ -148,7 +160,12 @@ REPAIRS: dict[str, Step] = {
     # Digits and letters only: full-width punctuation is how Chinese and Japanese are written.
     "full_width": _translate(characters.FULL_WIDTH),
     "soft_hyphens": _delete(characters.SOFT_HYPHEN),
-    "blanks": Step(apply=_collapse_blanks, can_fire=_has_surplus_blanks, needs=bits.ODD | bits.BLANKS),
+    "blanks": Step(
+        apply=_collapse_blanks,
+        can_fire=_has_surplus_blanks,
+        needs=bits.ODD | bits.BLANKS,
+        apply_to_clean=_collapse_ascii_blanks,
+    ),
     "blank_lines": Step(
         apply=lambda text: _NEWLINES.subn("\n\n", text),
         can_fire=lambda scan: "\n\n\n" in scan.text,

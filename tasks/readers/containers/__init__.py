@@ -46,6 +46,10 @@ class Member:
     refusal: Refusal | None = None
 
 
+# Most files are none of these: their first byte and the end of their name say so.
+_TAR_MARK = b"ustar"
+_FIRST = frozenset(bytes([byte]) for byte in (*b"\x1fB\xfd\x28P", *range(0x50, 0x60)))
+_ENDINGS = tuple(suffix for kind in CONTAINERS.values() for suffix in kind.suffixes)
 # Tar archives that say in one ending that they are packed.
 _SHORT_TARS = (".tgz", ".tbz2", ".tbz", ".txz", ".tzst")
 # Formats that are zip archives inside, but no containers of raw files.
@@ -60,11 +64,14 @@ def container_of(head: bytes, name: str) -> str | None:
     >>> container_of(b"\x1f\x8b\x08" + bytes(20), "a.txt"), container_of(b"Hello", "a.tar"), container_of(b"Hello", "a")
     ('gzip', 'tar', None)
     """
-    for kind, found in CONTAINERS.items():
-        if len(head) >= found.least and found.begin.match(head):
-            return None if kind == ZIP and _NO_ARCHIVE.match(head) else kind
+    if head[:1] in _FIRST or _TAR_MARK in head:
+        for kind, found in CONTAINERS.items():
+            if len(head) >= found.least and found.begin.match(head):
+                return None if kind == ZIP and _NO_ARCHIVE.match(head) else kind
     lowered = name.lower()
-    return next((kind for kind, found in CONTAINERS.items() if lowered.endswith(found.suffixes)), None)
+    if not lowered.endswith(_ENDINGS):
+        return None
+    return next(kind for kind, found in CONTAINERS.items() if lowered.endswith(found.suffixes))
 
 
 def inner_name(name: str) -> str:

@@ -65,6 +65,8 @@ class Rules:
     abbreviations: frozenset[str]
     # The last words of those abbreviations that are more than one.
     second_words: frozenset[str]
+    # Every word behind whose full stop a sentence can go on, if no pattern decides that.
+    unfinished: frozenset[str] | None
     # Whether no rule looks at a word of more letters than LONGEST_ABBREVIATION.
     has_short_abbreviations: bool
     before_number: frozenset[str]
@@ -112,6 +114,7 @@ def load(language: str) -> Rules:
         (len(part) for word in listed["abbreviations"] | listed["before_number"] for part in re.split(r"\W", word)),
         default=0,
     )
+    second_words = frozenset(word.rpartition(" ")[2] for word in listed["abbreviations"] if " " in word)
     return Rules(
         caption=opening("caption"),
         caption_end=pattern("caption_end"),
@@ -120,7 +123,8 @@ def load(language: str) -> Rules:
         phrase_words=tuple(sorted({max(_PLAIN_WORD.findall(phrase), key=len).encode() for phrase in phrases})),
         breadcrumbs=pattern("breadcrumbs"),
         continuation=continuation,
-        second_words=frozenset(word.rpartition(" ")[2] for word in listed["abbreviations"] if " " in word),
+        second_words=second_words,
+        unfinished=listed["abbreviations"] | listed["before_number"] | second_words if continuation is None else None,
         has_short_abbreviations=continuation is None and longest <= LONGEST_ABBREVIATION,
         **listed,
         byline=opening("byline"),
