@@ -108,7 +108,7 @@ def _labelled(blocks: tuple[ParagraphRow, ...], labels: Mapping[int, Detection])
     if not labels:
         return blocks
     return tuple(
-        replace(block, language=labels[number].language, language_confidence=labels[number].language_confidence)
+        block._replace(language=labels[number].language, language_confidence=labels[number].language_confidence)
         if number in labels
         else block
         for number, block in enumerate(blocks)

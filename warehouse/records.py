@@ -97,9 +97,8 @@ class Reject:
     member: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ParagraphRow:
-    """One block of a document; offsets in characters."""
+class ParagraphRow(NamedTuple):
+    """One block of a document; offsets in characters.  A tuple, as SegmentRow is."""
 
     kind: ParagraphKind
     credit: str | None

@@ -45,8 +45,7 @@ def split(text: str, language: str) -> tuple[ParagraphRow, ...]:
     for index in _headings(text, spans, kinds, rules):
         kinds[index] = (ParagraphKind.HEADING, None)
     return tuple(
-        ParagraphRow(kind=kind, credit=credit, start=start, end=end)
-        for (start, end), (kind, credit) in zip(spans, kinds, strict=True)
+        ParagraphRow(kind, credit, start, end) for (start, end), (kind, credit) in zip(spans, kinds, strict=True)
     )
 
 
