@@ -40,7 +40,12 @@ _SEEN = """
         } AS tables
 """
 _MADE = ("documents", "segments", "record_rejects")
-_WORDS = {**PATHS, "documents": "documents", "segments": "segments", "record_rejects": "records that were rejected"}
+_WORDS = {
+    **PATHS,
+    "documents": "documents",
+    "segments": "segments",
+    "record_rejects": "rejects, of whole files and of records",
+}
 
 
 @dataclass(frozen=True, slots=True)

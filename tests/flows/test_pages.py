@@ -37,7 +37,8 @@ def pages(prefect_server, new_mill, write_news):
     prefect_server.ask(f"deployments/{identity}/create_flow_run", body={})
     (run,) = prefect_server.until(lambda: [one for one in prefect_server.runs() if one["end_time"]], 120)
     assert run["state_type"] == "COMPLETED", prefect_server.output()
-    return {name: screenshots.page(url) for name, url in screenshots.pages(prefect_server.url).items()}
+    with screenshots.opened() as browser:
+        return {name: browser.show(url) for name, url in screenshots.pages(prefect_server.url).items()}
 
 
 @pytest.mark.parametrize(
