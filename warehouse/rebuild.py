@@ -116,8 +116,8 @@ def _aside(home: Home) -> Path | None:
     number = 1
     while (aside := home.path / f"ledger-aside-{number:04d}.sqlite").exists():
         number += 1
-    # The log first: without it the file itself is an older ledger, with a stranger's it would be none.
-    for end in reversed(_LOG):
+    # The file before its log: killed in between, there is no ledger; a file without its log would be an older one.
+    for end in _LOG:
         path = home.ledger.with_name(home.ledger.name + end)
         if path.exists():
             os.rename(path, aside.with_name(aside.name + end))

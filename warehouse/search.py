@@ -24,7 +24,7 @@ import pyarrow as pa
 
 from warehouse import queries, snapshots
 from warehouse.durable import TEMPORARY, fsync_path, link_durably, lock, rename_durably, temporary_file
-from warehouse.errors import ConfigError, QueryError
+from warehouse.errors import ConfigError, DamagedError, QueryError
 from warehouse.layout import Home
 from warehouse.queries import Attach, QueryOptions
 from warehouse.schema import quoted
@@ -207,6 +207,19 @@ def remove(home: Home, *, keep: Path | None) -> int:
         if not numbered(home):
             home.search.unlink(missing_ok=True)
     return len(gone)
+
+
+def damaged(home: Home) -> Iterator[Path]:
+    """The indexes of which not every row can be read; DuckDB knows a block by its checksum."""
+    for _, path in numbered(home):
+        try:
+            with snapshots.opened(path) as database:
+                tables = database.execute("SELECT schema_name, table_name FROM duckdb_tables()").fetchall()
+                for schema, table in tables:
+                    name = f'"{schema}"."{table}"'
+                    database.execute(f"SELECT bit_xor(hash(each)) FROM {name} AS each").fetchall()  # noqa: S608
+        except DamagedError:
+            yield path
 
 
 def holding(home: Home, record_counts: Mapping[str, int]) -> Iterator[tuple[Path, int]]:

@@ -5,7 +5,7 @@ Belongs here: checks across ledger, parts and snapshot.  Does not belong here: m
 What is proven: the chain of commits is whole; every path is in exactly one state; records read = documents +
 rejects; every named part is on disk as it was written; the snapshot holds every commit and as many rows as the
 parts; nothing on disk has rows of a content that was forgotten.  ``deep`` also builds the whole projection anew from
-the parts and compares every row, and proves every byte of every snapshot that is kept.
+the parts and compares every row, proves every byte of every snapshot that is kept, and reads every full-text index.
 """
 
 from collections.abc import Callable, Iterator
@@ -14,7 +14,7 @@ from pathlib import Path
 
 import duckdb
 
-from warehouse import ddl, forget, ledger, loader, mirror, parts, snapshots, standing
+from warehouse import ddl, forget, ledger, loader, mirror, parts, search, snapshots, standing
 from warehouse.durable import lock, temporary_file
 from warehouse.errors import DamagedError
 from warehouse.layout import Home
@@ -102,6 +102,11 @@ def verify(
         try:
             problems.extend(forget.traces(home, book))
             problems.extend(_snapshot_problems(home, book, newest, commits))
+            if deep:
+                problems.extend(
+                    f"search: {path.name} cannot be read to its end; run `newsmill index`"
+                    for path in search.damaged(home)
+                )
             if deep:
                 # A publish removes old ones.
                 with lock(home.lock("loader")):

@@ -380,6 +380,13 @@ def cutting(order: dict[str, Any]) -> list[str]:
     return [*ingesting(order), "--set", "batch_records=2"]
 
 
+def restoring(order: dict[str, Any]) -> list[str]:
+    """Making anew a ledger that is lost."""
+    for path in Path(order["home"]).glob("ledger.sqlite*"):
+        path.unlink()
+    return ["rebuild", "--ledger"]
+
+
 WORK: dict[str, Callable[[dict[str, Any]], list[str]]] = {
     "ingest": ingesting,
     "workers": ingesting_with_workers,
@@ -387,6 +394,7 @@ WORK: dict[str, Callable[[dict[str, Any]], list[str]]] = {
     "replay": replaying,
     "compact": compacting,
     "rebuild": lambda _order: ["rebuild"],
+    "restore": restoring,
     "forget": lambda _order: ["forget", "--uri", FORGOTTEN],
 }
 

@@ -1,9 +1,12 @@
 """A process that keeps ingesting: writes a few files, ingests them, and again.
 
-feeder.py HOME RAW FIRST ROUNDS FILES   files are numbered from FIRST; every two of them are a batch
+feeder.py HOME RAW FIRST ROUNDS FILES   files are numbered from FIRST; every two of them are a batch.  Where its
+standard input is a pipe, it ends with the round in which that ends.
 """
 
 import os
+import select
+import stat
 import sys
 from pathlib import Path
 
@@ -23,6 +26,8 @@ def main() -> None:
             text = f" date 2019-04 Meldung {name}: der Rat der Stadt tagte. Absatz {name * 7}.\n\nEin zweiter Absatz.\n"
             (raw / f"{name:05d}.txt").write_text(text, encoding="utf-8")
         run.ingest(settings, direct, [os.fsencode(raw)])
+        if stat.S_ISFIFO(os.fstat(0).st_mode) and select.select([sys.stdin], [], [], 0)[0]:
+            return
 
 
 if __name__ == "__main__":

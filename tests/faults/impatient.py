@@ -1,5 +1,7 @@
 """An analyst who never pauses: opens the warehouse anew, asks, checks, and again, until its standard input ends.
 
+impatient.py WAREHOUSE [PAUSE]   seconds between two looks, 0 where none are given
+
 Then writes one JSON object: how many looks, errors and torn answers, whether a count ever fell, and the median time
 of a look in milliseconds, in wall time and in this process's own CPU time.
 """
@@ -18,7 +20,7 @@ LEAST = 5
 
 def main() -> None:
     """Look again and again."""
-    path = sys.argv[1]
+    path, pause = sys.argv[1], float(sys.argv[2]) if sys.argv[2:] else 0.0
     errors: list[str] = []
     torn: list[str] = []
     fell: list[list[int]] = []
@@ -27,7 +29,7 @@ def main() -> None:
     last = [0, 0, 0]
     print("ready", flush=True)
     # On a busy machine a second may pass without a look.
-    while len(wall) + len(errors) + len(torn) < LEAST or not select.select([sys.stdin], [], [], 0)[0]:
+    while len(wall) + len(errors) + len(torn) < LEAST or not select.select([sys.stdin], [], [], pause)[0]:
         began, busy = time.perf_counter(), time.process_time()
         try:
             with duckdb.connect(path, read_only=True) as connection:

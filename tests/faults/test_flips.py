@@ -14,7 +14,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
+
+from warehouse import search
 
 SHARES = 4
 # A stamp that is wrong costs a second read, a run's own words are told to people only.
@@ -32,6 +35,7 @@ def whole(new_mill: Callable[..., Any], write_news: Callable[[int], str]) -> Any
     mill.ingest()
     mill.put("0002.txt", write_news(99))
     mill.ingest()
+    search.build(mill.settings().layout)
     assert mill.problems(deep=True) == []
     return mill
 
@@ -50,6 +54,16 @@ def said(ledger: Path) -> dict[str, list[Any]] | None:
         return None
 
 
+def indexed(path: Path) -> list[Any]:
+    """All that stands in a full-text index."""
+    with duckdb.connect() as database:
+        database.execute(f"ATTACH '{path}' AS looked (READ_ONLY); USE looked")
+        names = database.execute("SELECT schema_name, table_name FROM duckdb_tables() ORDER BY ALL").fetchall()
+        return [
+            database.execute(f'SELECT * FROM "{schema}"."{name}" ORDER BY ALL').fetchall() for schema, name in names
+        ]
+
+
 def damage(home: Path, random: random.Random) -> tuple[Path, str]:
     """Flip a bit of one file or cut it short; which file, and what was done to it."""
     kinds = [
@@ -57,6 +71,7 @@ def damage(home: Path, random: random.Random) -> tuple[Path, str]:
         sorted((home / "lake" / "files").glob("*.parquet")),
         sorted((home / "versions").glob("*.duckdb")),
         [home / "ledger.sqlite"],
+        sorted((home / "search").glob("*.duckdb")),
     ]
     path = random.choice(random.choice(kinds))
     path.chmod(0o644)
@@ -90,7 +105,9 @@ def campaign(mill: Any, tmp_path: Path, seeds: range, record: Callable[[str, obj
         path, what = damage(home, random.Random(seed))
         if is_found(mill, home):
             outcomes["found"] += 1
-        elif path.name == "ledger.sqlite" and said(path) == said(mill.home / "ledger.sqlite"):
+        elif (path.name == "ledger.sqlite" and said(path) == said(mill.home / "ledger.sqlite")) or (
+            path.parent.name == "search" and indexed(path) == indexed(mill.home / "search" / path.name)
+        ):
             outcomes["says the same"] += 1
         else:
             missed.append(f"seed {seed}: {path.relative_to(home)}, {what}")
@@ -157,3 +174,70 @@ def test_a_damaged_part_is_no_matter_for_a_repair(whole: Any, tmp_path: Path) ->
     assert answer.code == 1
     assert "was altered" in answer.out
     assert mill.tree("ledger.sqlite-wal") == before
+
+
+@pytest.fixture(scope="module")
+def logged(whole: Any, new_mill: Callable[..., Any], write_news: Callable[[int], str]) -> Any:
+    """The home with the last commits in the ledger's log only, as a kill leaves it, and what they come to."""
+    mill = new_mill("logged")
+    shutil.copytree(whole.home, mill.home, symlinks=True)
+    with contextlib.closing(sqlite3.connect(mill.home / "ledger.sqlite")) as held:
+        held.execute("BEGIN")
+        held.execute("SELECT count(*) FROM commits").fetchone()  # whoever reads keeps the log from being emptied
+        for number in range(3):
+            mill.put(f"logged{number}.txt", write_news(200 + number))
+            mill.ingest()
+        copied = type(mill)(home=mill.home.with_name("killed"), raw=mill.raw)
+        shutil.copytree(mill.home, copied.home, symlinks=True, ignore=shutil.ignore_patterns("*-shm"))
+    assert (copied.home / "ledger.sqlite-wal").stat().st_size > 10_000
+    return copied
+
+
+def logs(mill: Any, tmp_path: Path, seeds: range, record: Callable[[str, object], None]) -> None:
+    """A damaged log is noticed where commits that were published are lost; else nothing is, or is read again."""
+    whole = tmp_path / "whole"
+    shutil.copytree(mill.home, whole, symlinks=True)
+    recovered = type(mill)(home=whole, raw=mill.raw)
+    assert recovered.problems() == []  # opened and closed: the log is in the file now, and never in that of ``mill``
+    documents = recovered.one("SELECT count(*) FROM documents")
+    outcomes, missed = Counter[str](), []
+    for seed in seeds:
+        home, dice = tmp_path / "home", random.Random(seed)
+        shutil.copytree(mill.home, home, symlinks=True)
+        log = home / "ledger.sqlite-wal"
+        content = bytearray(log.read_bytes())
+        if dice.random() < 0.3:
+            content = content[: dice.randrange(len(content))]
+        else:
+            content[dice.randrange(len(content))] ^= 1 << dice.randrange(8)
+        log.write_bytes(content)
+        if is_found(mill, home):
+            outcomes["found"] += 1
+            if outcomes["found"] > 3:
+                shutil.rmtree(home)
+                continue
+            rebuilt = type(mill)(home=home, raw=mill.raw)
+            assert rebuilt.cli("rebuild", "--ledger").code == 0
+            assert rebuilt.one("SELECT count(*) FROM documents") == documents
+        elif said(home / "ledger.sqlite") == said(whole / "ledger.sqlite"):
+            outcomes["says the same"] += 1
+        else:
+            missed.append(seed)
+        shutil.rmtree(home)
+    record("flips", dict(outcomes))
+    print(dict(outcomes))
+    assert missed == []
+
+
+@pytest.mark.faults
+def test_10_flips_and_cuts_of_the_ledgers_log(
+    logged: Any, tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
+    logs(logged, tmp_path, range(10), record_property)
+
+
+@pytest.mark.long
+def test_500_flips_and_cuts_of_the_ledgers_log(
+    logged: Any, tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
+    logs(logged, tmp_path, range(1_000, 1_500), record_property)

@@ -255,7 +255,7 @@ def play(machine: type[Home], examples: int, steps: int) -> None:
 @pytest.mark.faults
 @pytest.mark.parametrize("share", range(2))
 def test_50_examples(machine: type[Home], share: int) -> None:
-    play(machine, 25, 10)
+    play(machine, 25, 8)
 
 
 @pytest.mark.long

@@ -1,5 +1,6 @@
 """Point 7: several at once. Ingests wait for each other, readers are never blocked and block nobody."""
 
+import contextlib
 import json
 import os
 import signal
@@ -208,3 +209,48 @@ def test_publish_and_deep_verify_at_once(mill: Any, started: Any, monkeypatch: p
     assert others[0].wait(60) == 0
     monkeypatch.undo()
     assert mill.problems(deep=True) == []
+
+
+def ingested_twice(mill: Any, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Two ingests in two threads, each of which waits a moment for the other to have looked, too; what was wrong."""
+    from tasks import direct
+
+    discover, barrier, counts = direct.discover, threading.Barrier(2), []
+
+    def met(*arguments: Any, **options: Any) -> Any:
+        found = discover(*arguments, **options)
+        with contextlib.suppress(threading.BrokenBarrierError):
+            barrier.wait(2)
+        return found
+
+    def work() -> None:
+        try:
+            counts.append(mill.ingest(workers=0).counts)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is the finding
+            counts.append({"failed": repr(error)})
+
+    with monkeypatch.context() as patch:
+        patch.setattr(direct, "discover", met)
+        both = [threading.Thread(target=work) for _ in range(2)]
+        for thread in both:
+            thread.start()
+        for thread in both:
+            thread.join(120)
+    problems = [f"{word} {found}" for found in counts for word in found if word == "failed"]
+    if sum(found.get("ingested", 0) for found in counts) != 5:
+        problems.append(f"ingested twice: {counts}")
+    runs = mill.cli("status", "--format", "json").json()["runs"]
+    return problems + [f"a run {run['status']}" for run in runs if run["status"] != "completed"]
+
+
+def test_a_build_without_the_run_lock_is_noticed(new_mill: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The canary of the locks: the same two ingests, with and without."""
+    from flows import run
+
+    mill = new_mill("locked")
+    mill.fill(5)
+    assert ingested_twice(mill, monkeypatch) == []
+    mill = new_mill("unlocked")
+    mill.fill(5)
+    monkeypatch.setattr(run, "lock", lambda *_arguments, **_options: contextlib.nullcontext())
+    assert ingested_twice(mill, monkeypatch) != []

@@ -1,0 +1,161 @@
+"""Two writers, two analysts, compactions and publishes at once; and files that keep coming to a watcher."""
+
+import json
+import os
+import signal
+import statistics
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+HERE = Path(__file__).parent
+TEXT = " date 2019-04 Meldung {number}: der Rat der Stadt tagte am Abend.\n\nEin zweiter Absatz {other}.\n"
+NO_GRACE = ("--set", "compact_grace_seconds=0")
+
+
+@pytest.mark.parametrize(
+    "seconds", [pytest.param(60, marks=pytest.mark.faults), pytest.param(1800, marks=pytest.mark.long)]
+)
+def test_two_writers_two_analysts_compactions_and_publishes(
+    mill: Any, started: Any, seconds: int, record_property: Callable[[str, object], None]
+) -> None:
+    mill.fill(3)
+    mill.ingest()
+    analysts = [
+        started([sys.executable, HERE / "impatient.py", mill.home / "warehouse.duckdb", "0.05"],
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        for _ in range(2)
+    ]  # fmt: skip
+    assert [analyst.stdout.readline() for analyst in analysts] == [b"ready\n"] * 2
+    until = time.monotonic() + seconds
+    feeders = [
+        started([sys.executable, HERE / "feeder.py", mill.home, mill.raw.parent / f"raw{number}",
+                 str(1_000_000 * (number + 1)), "100000", "3"], stdin=subprocess.PIPE, stderr=subprocess.PIPE)
+        for number in range(2)
+    ]  # fmt: skip
+    rounds = 0
+    while time.monotonic() < until:
+        for words in (["publish"], ["compact", "--level", "1", *NO_GRACE], ["publish"]):
+            answer = mill.cli(*words)
+            assert answer.code == 0, answer.err
+            rounds += 1
+        assert [feeder.poll() for feeder in feeders] == [None, None], feeders[0].stderr.read()[-2000:]
+    for feeder in feeders:
+        feeder.stdin.close()
+    assert [feeder.wait(300) for feeder in feeders] == [0, 0]
+    time.sleep(0.5)
+    found = [json.loads(analyst.communicate(timeout=120)[0]) for analyst in analysts]
+    for analyst in found:
+        assert (analyst["errors"], analyst["torn"], analyst["fell"]) == ([], [], [])
+    written = sum(1 for number in range(2) for _ in (mill.raw.parent / f"raw{number}").iterdir())
+    assert written > 10
+    assert mill.one("SELECT count(*) FROM documents") == written + 3
+    assert mill.one("SELECT count(DISTINCT document_id) FROM documents") == written + 3
+    assert [analyst["last"][0] for analyst in found] == [written + 3] * 2
+    assert mill.problems(deep=True) == []
+    looks = sum(analyst["looks"] for analyst in found)
+    record_property("busy", {"files": written, "looks": looks, "rounds": rounds})
+    print(f"{seconds} s: {written} files, {looks} looks, {rounds} compactions and publishes, 0 errors")
+
+
+class Gauge:
+    """What a process holds, looked at every so often: resident kilobytes and open files, with the second."""
+
+    def __init__(self, pid: int) -> None:
+        self.pid, self.looks = pid, list[tuple[float, int, int]]()
+
+    def look(self, second: float) -> None:
+        pages = int(Path(f"/proc/{self.pid}/statm").read_text().split()[1])
+        self.looks.append((second, pages * os.sysconf("SC_PAGE_SIZE") // 1024, len(os.listdir(f"/proc/{self.pid}/fd"))))
+
+    def slope(self) -> float:
+        """Megabytes a minute, over the second half."""
+        half = self.looks[len(self.looks) // 2 :]
+        line = statistics.linear_regression([second for second, *_ in half], [kb for _, kb, _ in half])
+        return line.slope * 60 / 1024
+
+
+@pytest.mark.parametrize(
+    ("seconds", "rate", "slope"),
+    [
+        pytest.param(60, 10, 60.0, marks=pytest.mark.faults),
+        pytest.param(2700, 20, 1.0, marks=pytest.mark.long),
+    ],
+)
+def test_files_keep_coming_to_a_watcher(
+    mill: Any, started: Any, seconds: int, rate: int, slope: float, tmp_path: Path,
+    record_property: Callable[[str, object], None],
+) -> None:  # fmt: skip
+    """All are in, soon; what the process holds does not grow.  A minute says little of memory, hence its limit."""
+    inbox = mill.home / "inbox" / "wire"
+    inbox.mkdir(parents=True)
+    (inbox / "first.txt").write_text(TEXT.format(number="null", other=0))
+    err = tmp_path / "err"
+    watcher = started(mill.command("watch", "--settle", "0.3"), stderr=err.open("wb"))
+    link = mill.home / "warehouse.duckdb"
+    waiting_since = time.monotonic()
+    while not link.exists():
+        assert watcher.poll() is None, err.read_text()
+        assert time.monotonic() < waiting_since + 90
+        time.sleep(0.1)
+    dropped: list[float] = []
+    is_over = threading.Event()
+    begin = time.monotonic()
+
+    def drop() -> None:
+        while not is_over.wait(max(0.0, begin + len(dropped) / rate - time.monotonic())):
+            number = len(dropped)
+            half = inbox / f"{number:07d}.txt.part"
+            half.write_text(TEXT.format(number=number, other=number * 7))
+            half.rename(inbox / f"{number:07d}.txt")
+            dropped.append(time.monotonic())
+
+    dropping = threading.Thread(target=drop)
+    dropping.start()
+    gauge, lags, seen = Gauge(watcher.pid), list[float](), 0
+    try:
+        while time.monotonic() < begin + seconds:
+            time.sleep(1)
+            gauge.look(time.monotonic() - begin)
+            seen = visible(link, lags, dropped, seen)
+    finally:
+        is_over.set()
+        dropping.join()
+    until = time.monotonic() + 120
+    while seen < len(dropped):
+        assert time.monotonic() < until, f"{seen} of {len(dropped)} are in; {err.read_text()[-500:]}"
+        time.sleep(0.5)
+        seen = visible(link, lags, dropped, seen)
+    watcher.send_signal(signal.SIGTERM)
+    assert watcher.wait(60) == 128 + signal.SIGTERM
+    handles = [handles for *_, handles in gauge.looks]
+    third = len(handles) // 3
+    p99 = statistics.quantiles(lags, n=100)[-1]
+    p50 = statistics.median(lags)
+    told = {"files": len(dropped), "rate": round(len(dropped) / seconds, 1), "lag_p50": round(p50, 2),
+            "lag_p99": round(p99, 2), "mb_a_minute": round(gauge.slope(), 2),
+            "handles": (min(handles), max(handles))}  # fmt: skip
+    record_property("watch", told)
+    print(told)
+    assert mill.problems(deep=seconds < 100) == []
+    assert mill.one("SELECT count(*) FROM documents") == len(dropped) + 1
+    # A look may meet a run at work, hence the least of each part.
+    assert min(handles[-third:]) <= min(handles[:third]) + 1, handles
+    assert gauge.slope() < slope
+
+
+def visible(link: Path, lags: list[float], dropped: list[float], seen: int) -> int:
+    """How many of the dropped files an analyst sees; adds for how long at most the new ones were not seen."""
+    with duckdb.connect() as database:
+        database.execute(f"ATTACH '{link.resolve()}' AS looked (READ_ONLY)")
+        ((count,),) = database.execute("SELECT count(*) FROM looked.documents WHERE uri LIKE 'wire/0%'").fetchall()
+    now = time.monotonic()
+    lags += [now - dropped[number] for number in range(seen, count)]
+    return int(count)

@@ -1,0 +1,79 @@
+"""After a kill the next run is quick, however many files the ledger knows."""
+
+import os
+import resource
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flows import run
+from warehouse import ledger
+from warehouse.records import Sighting, Stamp
+from warehouse.vocabulary import FileStatus, Reason, Stage
+
+AT_ONCE, NEW = 5_000, 40
+
+
+def known_unread(mill: Any, count: int) -> None:
+    """A home whose ledger knows so many files; none was read, which costs a run as much as if they had been."""
+    stamp = Stamp(size_bytes=1, mtime_ns=1, ctime_ns=1, inode=1)
+    with run.opened(mill.settings(), create=True) as book:
+        run_id = "made by a test"
+        ledger.start_run(
+            book, run_id=run_id, flow="ingest", orchestrator="direct", pipeline_version="", settings_fingerprint="",
+            versions={},
+        )  # fmt: skip
+        for first in range(0, count, AT_ONCE):
+            ledger.append(
+                book,
+                run_id,
+                sightings=[
+                    Sighting(
+                        root="inbox", uri=f"gone/{number // 1000}/{number}.bin", source="gone", file_id=None,
+                        stamp=stamp, status=FileStatus.REJECTED, stage=Stage.DISCOVER, reason=Reason.UNKNOWN_FORMAT,
+                        detail="made up",
+                    )
+                    for number in range(first, min(first + AT_ONCE, count))
+                ],
+            )  # fmt: skip
+        ledger.finish_run(book, run_id, "completed", counts={}, timings={})
+    assert mill.cli("publish").code == 0
+
+
+@pytest.mark.parametrize(
+    ("files", "seconds"),
+    [pytest.param(10_000, 5, marks=pytest.mark.faults), pytest.param(1_000_000, 30, marks=pytest.mark.long)],
+)
+def test_a_run_after_a_kill(
+    new_mill: Any, started: Any, shim: Path, files: int, seconds: int, write_news: Callable[[int], str],
+    record_property: Callable[[str, object], None],
+) -> None:  # fmt: skip
+    mill = new_mill("recovered")
+    known_unread(mill, files)
+    raw = mill.home / "inbox" / "wire"
+    raw.mkdir(parents=True)
+    for number in range(NEW):
+        (raw / f"{number:03d}.txt").write_text(write_news(number))
+    words = ["ingest", "--direct", "--set", "workers=0", "--set", "batch_files=5"]
+    crash = {"LD_PRELOAD": str(shim), "CRASH_ROOT": str(mill.home), "CRASH_AT": "700"}
+    # In a session of its own: the shim kills the whole group.
+    killed = started(mill.command(*words), env={**os.environ, **crash})
+    assert killed.wait(600) == -signal.SIGKILL
+    began, before = time.monotonic(), resource.getrusage(resource.RUSAGE_CHILDREN)
+    answer = mill.newsmill(*words, seconds=600)
+    took, after = time.monotonic() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
+    # What counts is its own time: who else is on the machine says nothing of newsmill.
+    busy = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    assert answer.code == 0, answer.err
+    assert mill.one("SELECT count(*) FROM documents") == NEW
+    assert mill.one("SELECT count(*) FROM files") == files + NEW
+    assert mill.problems() == []
+    record_property("recovery", {"files": files, "seconds": round(took, 2), "cpu": round(busy, 2)})
+    print(
+        f"{files} files known: the run after a kill took {took:.1f} s, {busy:.1f} s of CPU; start and publish are in it"
+    )
+    assert busy < seconds
