@@ -1,7 +1,7 @@
 """Forget contents, and bring to its end what was begun of that.
 
 Belongs here: the order of tombstone, rewriting, publishing and removal, under the run lock.  Does not belong here: the
-steps (``warehouse.forget``), choosing contents (``flows.maintain``).
+steps (``warehouse.forget``), choosing contents (``flows.forgetting``).
 
 Once the tombstone is committed the content does not count, and whoever writes to the home next finishes what a kill
 broke off: ``flows.run.exclusive`` calls this before anything else.

@@ -6,60 +6,112 @@ in which order (``flows.run``); no classes, so that the flows load by path as we
 Parameters are plain words: paths are percent-encoded, so that a name that is no text never reaches Prefect.
 """
 
-from contextvars import ContextVar
+import logging
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from prefect import flow
+from prefect import flow, tags
+from prefect.runtime import flow_run
+from prefect.settings import get_current_settings
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
-from flows import run
-from flows.settings import load
+from flows import processes, run, server
+from flows.handed import HANDED, Handed
+from flows.settings import TAG, load
 from flows.summary import Outcome, Progress, RunFailed
-from tasks import tracked
+from tasks import direct, tracked
+from tasks.discover import Root
+from warehouse.errors import NewsmillError
 from warehouse.uri import to_path
 
 # A task waits for a worker, and the pool has as many as are set: more threads than workers, so that none is idle.
 _RUNNER: TaskRunner[Any] = ThreadPoolTaskRunner(max_workers=32)
-# The command line puts its progress bar here; a worker has none.
-PROGRESS: ContextVar[Progress | None] = ContextVar("PROGRESS", default=None)
+
+logger = logging.getLogger(__name__)
 
 
+# No parameter may be null: of those that may, Prefect's form asks for the type first.
 @flow(name="ingest", persist_result=False, task_runner=_RUNNER)
 def ingest(
-    paths: list[str] | None = None, source: str | None = None, settings: dict[str, Any] | None = None
+    paths: list[str] = [],  # noqa: B006 - never changed, and a form begins with an empty list
+    source: str = "",
+    settings: dict[str, Any] = {},  # noqa: B006
 ) -> Outcome:
-    """Ingest everything new.
+    """Ingest everything new: every file ends as documents, a duplicate, a reject with a reason, or deferred.
 
     Args:
-        paths: files and folders, percent-encoded; the inbox where none is given.
-        source: who the files come from; else the first folder below the inbox.
-        settings: settings that differ from the environment and newsmill.toml.
+        paths: Files and folders on the worker's machine, percent-encoded; the inbox where none is given.
+        source: Who the files come from; else the first folder below the inbox.
+        settings: Settings that differ from those of the worker, as `newsmill settings` lists them.
 
     """
-    chosen = [to_path(path) for path in paths or ()]
-    outcome = run.ingest(load(settings).settings, tracked, chosen, source=source, progress=PROGRESS.get())
+    handed = HANDED.get() or Handed()
+    handed.flow_run_id = flow_run.get_id()
+    outcome = run.ingest(
+        load(settings).settings,
+        tracked,
+        [to_path(path) for path in paths],
+        source=source or None,
+        roots=handed.roots,
+        progress=handed.progress,
+    )
+    handed.outcome = outcome
     return RunFailed.check(outcome)
 
 
 @flow(name="replay", persist_result=False, task_runner=_RUNNER)
 def replay(
-    file_ids: list[str] | None = None,
-    unread: list[tuple[str, str]] | None = None,
-    settings: dict[str, Any] | None = None,
+    file_ids: list[str] = [],  # noqa: B006
+    unread: list[tuple[str, str]] = [],  # noqa: B006
+    settings: dict[str, Any] = {},  # noqa: B006
 ) -> Outcome:
     """Read known contents again.
 
     Args:
-        file_ids: contents to read again.
-        unread: root and uri of paths that were refused unread.
-        settings: settings that differ from the environment and newsmill.toml.
+        file_ids: Contents to read again.
+        unread: Root and uri of paths that were refused unread.
+        settings: Settings that differ from those of the worker, as `newsmill settings` lists them.
 
     """
+    handed = HANDED.get() or Handed()
+    handed.flow_run_id = flow_run.get_id()
     outcome = run.replay(
         load(settings).settings,
         tracked,
-        file_ids=file_ids or [],
-        unread=[(root, uri) for root, uri in unread or ()],
-        progress=PROGRESS.get(),
+        file_ids=file_ids,
+        unread=[(root, uri) for root, uri in unread],
+        progress=handed.progress,
     )
+    handed.outcome = outcome
     return RunFailed.check(outcome)
+
+
+def ingest_here(
+    flags: Mapping[str, Any], roots: Sequence[Root] | None = None, progress: Progress | None = None
+) -> Outcome:
+    """The ingest flow in this process; what a server that is gone cannot track is done all the same.
+
+    ``flags``: the settings that were given, as the flow takes them; ``roots``: where to look, the inbox if None.
+    """
+    handed = Handed(roots=roots, progress=progress)
+    token = HANDED.set(handed)
+    api_url = get_current_settings().api.url or ""
+    try:
+        if server.answers(api_url):
+            server.tell(api_url)
+            with tags(TAG, processes.tag()):
+                return ingest(settings=dict(flags))
+    except RunFailed as failed:
+        return failed.outcome
+    except Exception as error:
+        # Prefect wraps what its client meets in errors of many kinds; ours mean what they say.
+        if isinstance(error, NewsmillError | OSError) and handed.outcome is None:
+            raise
+        logger.warning("the Prefect server did not hear the end of the run, which stands in the ledger: %r", error)
+        if handed.flow_run_id is not None:
+            server.keep(handed.flow_run_id, handed.outcome)
+        if handed.outcome is not None:
+            return handed.outcome
+    finally:
+        HANDED.reset(token)
+    return run.ingest(load(flags).settings, direct, roots=roots, progress=progress)

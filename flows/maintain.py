@@ -1,123 +1,56 @@
-"""What keeps a home small: compaction and the removal of what no commit needs.
+"""The flow that keeps a home in order: ``maintain``.
 
-Belongs here: the order of plan, merge, publish and removal, under the run lock, and what it leaves in the ledger.
-Does not belong here: the work (``warehouse.compact``, ``warehouse.clean``), showing it (``flows.cli``).
+Belongs here: Prefect's decorator and the order of the steps.  Does not belong here: the steps (``flows.compacting``,
+``warehouse.verify``, ``flows.retention``).
 """
 
-import time
-from dataclasses import dataclass
+import logging
+from typing import Annotated, Any
 
-from flows import run
-from flows.recorded import recorded
-from flows.settings import Settings
-from flows.summary import Progress
-from tasks import version
-from warehouse import clean, ledger, loader
-from warehouse import compact as merging
-from warehouse.clean import Verdict
-from warehouse.clock import now_us
-from warehouse.ledger import Ledger
+from prefect import flow
+from pydantic import Field
 
+from flows import compacting, retention, run
+from flows.settings import Settings, load
+from warehouse.durable import lock
+from warehouse.errors import PermanentError
+from warehouse.verify import verify as prove
 
-@dataclass(frozen=True, slots=True)
-class Weight:
-    """The parts that count: how many files, and their bytes."""
-
-    parts: int
-    bytes: int
+logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Compacted:
-    """What a compaction did, or with ``is_dry`` would do; ``after`` is None where that is not known beforehand."""
-
-    is_dry: bool
-    replaced: int
-    made: int
-    before: Weight
-    after: Weight | None
-    verdict: Verdict
-    published: str | None
-    seconds: float
+def _verify(settings: Settings) -> None:
+    with lock(settings.layout.lock("run")), run.opened(settings) as book:
+        report = prove(settings.layout, book)
+    if not report.holds:
+        more = f", and {len(report.problems) - 1} more" if len(report.problems) > 1 else ""
+        raise PermanentError(f"{report.problems[0]}{more}; see `newsmill verify`")
+    logger.info("everything holds: %s", ", ".join(f"{count} {name}" for name, count in report.checked.items()))
 
 
-def _weigh(book: Ledger) -> Weight:
-    found = {(part.kind, part.name): part.size_bytes for holder in ledger.holders(book) for part in holder.parts}
-    return Weight(len(found), sum(found.values()))
+@flow(name="maintain", persist_result=False)
+def maintain(
+    compact: bool = True,
+    verify: bool = True,
+    keep_runs_days: Annotated[int, Field(ge=0)] = 0,
+    settings: dict[str, Any] = {},  # noqa: B006 - never changed, and a form begins with an empty one
+) -> None:
+    """Merge small parts, prove the invariants, and remove old runs from Prefect's database.
 
+    Args:
+        compact: Merge small parts, and remove files that no commit needs.
+        verify: Prove that nothing is missing and nothing is double.
+        keep_runs_days: Days for which runs stay in Prefect's database; 0 takes the setting of this name.
+        settings: Settings that differ from those of the worker, as `newsmill settings` lists them.
 
-def _options(settings: Settings) -> merging.CompactOptions:
-    return merging.CompactOptions(level=settings.compact_level)
-
-
-def _before(settings: Settings) -> int:
-    return now_us() - int(settings.compact_grace_seconds * 1_000_000)
-
-
-def _merge(settings: Settings, book: Ledger, progress: Progress) -> tuple[int, int]:
-    """Merge until nothing is worth merging; how many commits gave their parts, and how many took them."""
-    home, options = settings.layout, _options(settings)
-    groups = merging.plan(merging.candidates(home, book), options)
-    counts = {"replaced": 0, "made": 0}
-    if not groups:
-        return 0, 0
-    with recorded(settings, book, "compact", counts) as run_id:
-        while groups:
-            due = counts["made"] + len(groups)
-            for group in groups:
-                progress.step("compact", counts["made"], due)
-                counts["replaced"] += merging.merge(
-                    home,
-                    book,
-                    run_id,
-                    group,
-                    options,
-                    pipeline_version=version.pipeline_version(),
-                    settings_fingerprint=settings.fingerprint(),
-                )
-                counts["made"] += 1
-            progress.step("compact", counts["made"], due)
-            # What came out smaller than it was may fit with its neighbour now.
-            groups = merging.plan(merging.candidates(home, book), options)
-    return counts["replaced"], counts["made"]
-
-
-def compact(settings: Settings, *, progress: Progress | None = None) -> Compacted:
-    """Merge what is worth it, publish, and remove what has waited long enough; waits while a run holds the home."""
-    progress, started = progress or Progress(), time.monotonic()
-    # A home that was never used is told of, not begun by taking its lock.
-    ledger.open_ledger(settings.layout, settings.ledger_url).close()
-    with run.exclusive(settings, progress, create=False) as book:
-        before = _weigh(book)
-        replaced, made = _merge(settings, book, progress)
-        done = loader.publish(
-            settings.layout, book, is_ordered=True, on_commit=lambda number, of: progress.step("publish", number, of)
+    """
+    chosen = load(settings).settings
+    if compact:
+        done = compacting.compact(chosen)
+        logger.info(
+            "%d pairs of parts became %d, %d files removed", done.replaced, done.made, len(done.verdict.removable)
         )
-        verdict = clean.clean(settings.layout, book, _before(settings))
-        return Compacted(
-            is_dry=False,
-            replaced=replaced,
-            made=made,
-            before=before,
-            after=_weigh(book),
-            verdict=verdict,
-            published=str(done.path) if done.path else None,
-            seconds=time.monotonic() - started,
-        )
-
-
-def dry_run(settings: Settings) -> Compacted:
-    """What a compaction would do; nothing is written and nobody is waited for."""
-    started = time.monotonic()
-    with run.opened(settings) as book:
-        groups = merging.plan(merging.candidates(settings.layout, book), _options(settings))
-        return Compacted(
-            is_dry=True,
-            replaced=sum(len(group) for group in groups),
-            made=len(groups),
-            before=_weigh(book),
-            after=None,
-            verdict=clean.survey(settings.layout, book, _before(settings)),
-            published=None,
-            seconds=time.monotonic() - started,
-        )
+    removed = retention.forget_runs(keep_runs_days or chosen.keep_runs_days)
+    logger.info("%d old runs removed from Prefect's database", removed)
+    if verify:
+        _verify(chosen)

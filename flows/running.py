@@ -48,6 +48,19 @@ class Running:
         return f"{self.address}/api"
 
 
+def told(running: Running) -> str:
+    """Its services and how each of them is, in one line.
+
+    >>> told(Running(1, services={"server": {"pid": 2, "is_ready": True, "restarts": 1}}))
+    'server runs (1 restart)'
+    """
+    return ", ".join(
+        f"{name} {('runs' if s['is_ready'] else 'starts') if s['pid'] else 'done' if s['is_ready'] else 'waits'}"
+        + (f" ({s['restarts']} restart{'s' * (s['restarts'] != 1)})" if s["restarts"] else "")
+        for name, s in running.services.items()
+    )
+
+
 def _file(home: Home) -> Path:
     return home.up / "running.json"
 

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from tasks.pool import PoolOptions
 
 PREFIX = "NEWSMILL_"
+# On everything of ours on a Prefect server, which may be shared.
+TAG = "newsmill"
 FILE = "newsmill.toml"
 # The settings of ``tasks.readers.ReadOptions`` that bound what is read; their names are the same.
 GUARDS = (
@@ -78,6 +80,20 @@ class Settings(BaseModel):
     compact_level: int = Field(19, ge=1, le=22, description="level of zstd at which `newsmill compact` writes")
     compact_grace_seconds: float = Field(
         3600.0, ge=0, description="age at which `newsmill compact` removes files that no commit needs"
+    )
+    deployment: str = Field(
+        "newsmill",
+        pattern=r"^[a-z0-9][a-z0-9-]{0,62}$",
+        description="name of this home's deployments on a Prefect server; small letters, digits, hyphens",
+    )
+    work_pool: str = Field(
+        "newsmill", pattern=r"^[^/%&><]+$", description="Prefect work pool that runs the deployments"
+    )
+    ingest_cron: str = Field("0 * * * *", description="when the deployment of the ingest runs, as a cron expression")
+    maintain_cron: str = Field("30 4 * * sun", description="when the deployment of the maintenance runs")
+    timezone: str = Field("UTC", description="time zone of both schedules, as Europe/Berlin")
+    keep_runs_days: int = Field(
+        30, ge=1, description="age at which the maintenance removes newsmill's runs from Prefect's database"
     )
     encoding: str | None = Field(None, description="encoding hint for every file; wins over detection")
     cache: Path | None = Field(None, description="folder for compiled tables; default the user's cache folder")
@@ -140,6 +156,28 @@ class Settings(BaseModel):
         """16 hex digits over the settings that can change a row: part of every batch id."""
         return hashlib.sha256(json.dumps(self.row_settings(), sort_keys=True).encode()).hexdigest()[:16]
 
+    def environment(self) -> dict[str, str]:
+        """What a worker elsewhere must find in its environment to work with these settings.
+
+        Only what is not the default, since that may depend on the machine, and never the ledger's URL: Prefect stores
+        what is passed.  The home is absolute, because a worker starts its runs in folders of its own.
+        """
+        elsewhere = {
+            "home",
+            "ledger_url",
+            "cache",
+            "deployment",
+            "work_pool",
+            "ingest_cron",
+            "maintain_cron",
+            "timezone",
+        }
+        told = self.model_dump(mode="json", exclude_defaults=True, exclude=elsewhere)
+        values = {name: value if isinstance(value, str) else json.dumps(value) for name, value in told.items()}
+        return {
+            f"{PREFIX}{name.upper()}": value for name, value in {"home": str(self.home.absolute()), **values}.items()
+        }
+
     def shown_ledger_url(self) -> str:
         """The kind of the ledger's database; everything else in its URL may be a secret."""
         return f"{self.ledger_url.partition(':')[0]}://***" if self.ledger_url else ""
@@ -200,11 +238,11 @@ def load(flags: Mapping[str, Any] | None = None, *, folder: Path | None = None) 
         ) from error
 
 
-def prepare_prefect(home: Home) -> None:
+def prepare_prefect(home: Home, api_url: str | None = None) -> None:
     """Set what Prefect must find in the environment before it is imported; what a person has set stays.
 
-    No telemetry, time enough for a temporary server on a busy machine, and its state in the home unless the person
-    has a Prefect of their own.
+    No telemetry, time enough for a temporary server on a busy machine; its state in the home, and the server at
+    ``api_url``, unless the person has a Prefect of their own.
     """
     defaults = {
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
@@ -218,6 +256,8 @@ def prepare_prefect(home: Home) -> None:
     if not own:
         make_folder(home.prefect)
         defaults["PREFECT_HOME"] = str(home.prefect.absolute())
+        if api_url is not None:
+            defaults["PREFECT_API_URL"] = api_url
     for name, value in defaults.items():
         os.environ.setdefault(name, value)
 

@@ -10,12 +10,12 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import httpx
 
-from flows import processes, running, stuck, supervise
+from flows import processes, running, server, stuck, supervise
 from flows.running import MARK, Running
 from flows.services import Service, UpOptions, free_port, is_free, services
 from flows.settings import Settings, for_services
@@ -77,12 +77,12 @@ class Up:
 
     def look(self, now: float, seconds: float) -> None:
         """Ask the server whether it answers; once it does, for runs whose process is gone."""
-        server = self.states["server"]
-        if server.pid is not None and not server.is_ready and _answers(self.here.api_url):
-            self.states["server"] = server.ready()
+        state = self.states["server"]
+        if state.pid is not None and not state.is_ready and server.answers(self.here.api_url):
+            self.states["server"] = state.ready()
             self.tell(f"Prefect answers: {self.here.address}")
             self.next_look = now
-        elif supervise.is_late(server, now, seconds):
+        elif supervise.is_late(state, now, seconds):
             self.tell(f"the server does not answer after {seconds:.0f} s")
             self.close("server")
         for name in ("watcher", "worker"):
@@ -138,13 +138,6 @@ def _code(code: int) -> str:
     return f"exit {code}" if code >= 0 else f"its guard was killed by {signal.Signals(-code).name}"
 
 
-def _answers(api_url: str) -> bool:
-    try:
-        return httpx.get(f"{api_url}/health", timeout=2).is_success
-    except httpx.HTTPError:
-        return False
-
-
 @contextmanager
 def _told_to_stop() -> Iterator[tuple[threading.Event, list[int]]]:
     """An event that the signals to stop set, and which they were; they break nothing off."""
@@ -174,9 +167,9 @@ def up(
     words: Sequence[str],
     *,
     tell: Callable[[str], None],
-    show: Callable[[Mapping[str, State], Running], None] = lambda _states, _here: None,
+    show: Callable[[Running], None] = lambda _here: None,
 ) -> int:
-    """Run it all until a signal says stop, which is returned; ``tell`` gets lines, ``show`` the state at every tick."""
+    """Run it all until a signal says stop, which is returned; ``tell`` gets lines, ``show`` what runs at every tick."""
     home = settings.layout
     for folder in (home.inbox, home.prefect):
         make_folder(folder)
@@ -188,7 +181,7 @@ def up(
         try:
             while not over.wait(TICK_SECONDS):
                 all_of_it.tick(time.monotonic(), options.ready_seconds)
-                show(all_of_it.states, here)
+                show(here)
         finally:
             tell("stopping")
             all_of_it.stop()

@@ -1,7 +1,9 @@
-"""Watch the inbox: when files have settled, run the ingest in this warm process.
+"""Watch the inbox: when files have settled, have them ingested.
 
-Belongs here: looking again and again, and deciding when a run is due.  Does not belong here: what is new, which the run
-finds out for itself against the ledger; a look that misses or repeats something costs time and nothing else.
+Belongs here: looking again and again, deciding when a run is due, and the three ways to make one: in this process,
+in this process as a flow run, or by an event that lets a deployment run elsewhere.  Does not belong here: what is new,
+which the run finds out for itself against the ledger; a look that misses or repeats something costs time and nothing
+else.
 
 Looking means a whole walk, so that it works on every file system and nothing that was moved in, renamed or overflowed
 can be missed; the interval grows with what a walk costs.
@@ -9,12 +11,14 @@ can be missed; the interval grows with what a walk costs.
 
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from flows import run
+from flows import events, run
 from flows.settings import Settings
 from flows.summary import Outcome
+from tasks import direct
 from tasks.discover import INBOX, DiscoverOptions, Root, is_ignored, is_settled, known_root
 from tasks.text import language
 from warehouse import raw_files
@@ -44,6 +48,48 @@ class WatchOptions:
     look_seconds: float = 0.25
     share: float = 0.2
     retry_seconds: float = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """Why a run is due: so many files have settled, none where it is a sweep only.
+
+    ``roots`` is where to look, everywhere in the inbox where it is None.
+    """
+
+    files: int
+    roots: Sequence[Root] | None
+
+
+# Makes a run and waits for it; no outcome where the run is another's, as after an event.
+MakeRun = Callable[[Due], Outcome | None]
+
+
+def direct_runs(settings: Settings, options: WatchOptions) -> MakeRun:
+    """Runs in this process, without Prefect."""
+    chosen = settings.model_copy(update={"settle_seconds": options.settle_seconds})
+    return lambda due: run.ingest(chosen, direct, roots=due.roots)
+
+
+def flow_runs(flags: Mapping[str, Any], options: WatchOptions) -> MakeRun:
+    """Flow runs in this process, on the server that Prefect is configured for; ``flags``: the settings as given."""
+    from flows.ingest import ingest_here
+
+    chosen = {**flags, "settle_seconds": options.settle_seconds}
+    return lambda due: ingest_here(chosen, due.roots)
+
+
+def event_runs(settings: Settings) -> MakeRun:
+    """Events that trigger the deployment, each acknowledged by the server.
+
+    A sweep tells nothing: the deployment has a schedule for that.
+    """
+
+    def announce(due: Due) -> None:
+        if due.files:
+            events.deliver([events.settled(settings.deployment, due.files)])
+
+    return announce
 
 
 class Settling:
@@ -98,19 +144,18 @@ def _roots(settings: Settings, files: Iterable[bytes]) -> list[Root] | None:
 
 def watch(
     settings: Settings,
-    stages: run.Stages,
+    make_run: MakeRun,
     options: WatchOptions,
     *,
     on_run: Callable[[Outcome], None] | None = None,
     is_over: Callable[[], bool] = lambda: False,
 ) -> None:
-    """Ingest whenever files have settled, and at the latest after ``sweep_seconds``, until ``is_over``.
+    """Make a run whenever files have settled, and at the latest after ``sweep_seconds``, until ``is_over``.
 
     The first run is made at once, for what arrived while nobody watched.  An inbox that is removed is made again.
     What may pass (a full disk, say) is logged and tried again after ``retry_seconds``; what may not is raised.
     """
     folder = settings.layout.inbox
-    settings = settings.model_copy(update={"settle_seconds": options.settle_seconds})
     settling = Settling(options.settle_seconds)
     due = time.monotonic()
     # The first file that is dropped shall not wait for it.
@@ -126,12 +171,12 @@ def watch(
             pause = options.sweep_seconds
             is_sweep = started >= due
             try:
-                outcome = run.ingest(settings, stages, roots=None if is_sweep else _roots(settings, ready))
+                outcome = make_run(Due(len(ready), None if is_sweep else _roots(settings, ready)))
             except (TransientError, OSError) as error:
                 pause = min(pause, options.retry_seconds)
                 logger.warning("run failed, tried again in %g s: %s", pause, error)
             else:
-                if on_run is not None:
+                if on_run is not None and outcome is not None:
                     on_run(outcome)
             settling.settle(ready)
             due = time.monotonic() + pause if is_sweep else min(due, time.monotonic() + pause)

@@ -20,3 +20,12 @@ def iso(moment_us: int) -> str:
     '2019-04-25 00:00:00'
     """
     return datetime.fromtimestamp(moment_us / 1_000_000, UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def moment(moment_us: int) -> str:
+    """A ledger time as other programs read it, with its time zone.
+
+    >>> moment(1_556_150_400_000_000)
+    '2019-04-25T00:00:00+00:00'
+    """
+    return datetime.fromtimestamp(moment_us / 1_000_000, UTC).isoformat()

@@ -13,6 +13,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "Run everything on this machine: Prefect's server and pages, the schedules, a worker, the watcher.",
     ),
     "down": ("flows.cli.up:down", "End the newsmill up of this home, and wait until it has ended."),
+    "deploy": (
+        "flows.cli.deploy:deploy",
+        "Register the deployments on a Prefect server: ingest and maintain, with schedule and trigger.",
+    ),
     "inspect": ("flows.cli.inspect:inspect", "What newsmill makes of files, without ingesting them."),
     "sql": ("flows.cli.sql:sql", "Ask the newest snapshot; reads the tables and nothing else."),
     "search": (

@@ -1,6 +1,6 @@
 """``newsmill compact``.
 
-Belongs here: arguments, and what was done in words.  Does not belong here: doing it (``flows.maintain``).
+Belongs here: arguments, and what was done in words.  Does not belong here: doing it (``flows.compacting``).
 """
 
 from collections.abc import Sequence
@@ -8,10 +8,10 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from flows import maintain
+from flows import compacting
 from flows.cli.arguments import DEFAULT, Common, Format
 from flows.cli.render import Bar, as_json, console, table, visible
-from flows.maintain import Compacted
+from flows.compacting import Compacted
 from flows.settings import load
 from warehouse.clean import LakeFile
 
@@ -69,7 +69,7 @@ def compact(
     """
     settings = load({**common.flags(), "compact_level": level} if level is not None else common.flags()).settings
     with Bar() as bar:
-        done = maintain.dry_run(settings) if dry_run else maintain.compact(settings, progress=bar)
+        done = compacting.dry_run(settings) if dry_run else compacting.compact(settings, progress=bar)
     if format == "json":
         as_json(
             {

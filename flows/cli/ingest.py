@@ -64,7 +64,7 @@ def ingest(
                 from flows.ingest import ingest as flow
 
                 absolute = [to_uri(os.path.abspath(name)) for name in names]
-                return flow(paths=absolute, source=source, settings=common.flags())
+                return flow(paths=absolute, source=source or "", settings=common.flags())
 
             outcome = orchestrator.tracked(settings, bar, call)
     show_outcome(outcome, format)

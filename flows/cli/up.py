@@ -7,7 +7,7 @@ here: running the services (``flows.up``).
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from rich.live import Live
 
     from flows.running import Running
-    from flows.supervise import State
 
 Port = Annotated[int | None, Parameter(help="Port of Prefect's pages on the loopback interface; default a free one.")]
 Metrics = Annotated[int | None, Parameter(help="Port on the loopback interface for Prometheus; default none.")]
@@ -50,6 +49,7 @@ def up(
     """
     settings = common.settings
     from flows import run
+    from flows.running import told
     from flows.services import UpOptions
     from flows.up import up as run_everything
 
@@ -67,11 +67,11 @@ def up(
         def tell(text: str) -> None:
             (out if line is None else line.console).print(visible(text))
 
-        def show(states: "Mapping[str, State]", here: "Running") -> None:
+        def show(here: "Running") -> None:
             for said in relayed.lines():
                 tell(said)
             if line is not None:
-                line.update(_text(states, here), refresh=True)
+                line.update(f"{here.address}  {told(here)}", refresh=True)
 
         options = UpOptions(port=port, metrics_port=metrics_port, watch=watching)
         return 128 + run_everything(settings, options, words, tell=tell, show=show)
@@ -90,16 +90,6 @@ def down(*, common: Common = DEFAULT) -> int:
     ended = running.end(common.settings.layout)
     console(stderr=True).print("no newsmill up runs on this home" if ended is None else "everything has ended")
     return 0
-
-
-def _text(states: "Mapping[str, State]", here: "Running") -> str:
-    words = {True: "runs", False: "starts"}
-    parts = [
-        f"{name} {'done' if s.is_done else words[s.is_ready] if s.pid else 'waits'}"
-        + (f" ({s.restarts} restart{'s' * (s.restarts != 1)})" if s.restarts > 0 else "")
-        for name, s in states.items()
-    ]
-    return f"{here.address}  " + "  ".join(parts)
 
 
 @contextmanager

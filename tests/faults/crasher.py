@@ -386,10 +386,10 @@ WORK: dict[str, Callable[[dict[str, Any]], list[str]]] = {
 
 def small_parts() -> None:
     """Let a compaction of few files be several, of which the last compacts what the others have."""
-    from flows import maintain
+    from flows import compacting
     from warehouse.compact import CompactOptions
 
-    maintain._options = lambda _settings: CompactOptions(level=1, part_bytes=150_000)
+    compacting._options = lambda _settings: CompactOptions(level=1, part_bytes=150_000)
 
 
 @contextmanager

@@ -9,8 +9,7 @@ import time
 
 import pytest
 
-from flows.watch import Settling, WatchOptions, watch
-from tasks import direct
+from flows.watch import Settling, WatchOptions, direct_runs, watch
 
 
 def _until(check, seconds=90):
@@ -39,7 +38,8 @@ def watching(mill, inbox):
     def work():
         try:
             options = WatchOptions(settle_seconds=0.3, sweep_seconds=600)
-            watch(mill.settings(workers=0), direct, options, is_over=over.is_set)
+            settings = mill.settings(workers=0)
+            watch(settings, direct_runs(settings, options), options, is_over=over.is_set)
         except Exception as error:  # noqa: BLE001 - raised again where the test can see it
             errors.append(error)
 
@@ -140,5 +140,6 @@ def test_a_run_that_something_stops_is_tried_again(mill, inbox, monkeypatch, wri
     (inbox / "a" / "1.txt").write_text(write_news(1))
     os.utime(inbox / "a" / "1.txt", (1, 1))
     options = WatchOptions(settle_seconds=0.0, sweep_seconds=600, retry_seconds=0.1)
-    watch(mill.settings(workers=0), direct, options, is_over=lambda: len(calls) >= 2)
+    settings = mill.settings(workers=0)
+    watch(settings, direct_runs(settings, options), options, is_over=lambda: len(calls) >= 2)
     assert _count(mill) == 1

@@ -1,0 +1,66 @@
+"""Events: what newsmill tells Prefect's server about files and tables.
+
+Belongs here: names and shapes of our events, and sending them so that they are acknowledged.  Does not belong here:
+what triggers on them (``flows.deployments``), when they are due (``flows.watch``, ``flows.ingest``).
+
+Every event is an HTTP request that the server has answered: Prefect's own ``emit_event`` returns before anything was
+sent, and loses the event when the process or the server ends.
+"""
+
+import logging
+import time
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from warehouse.clock import moment, now_us
+
+if TYPE_CHECKING:
+    from prefect.client.orchestration import SyncPrefectClient
+
+logger = logging.getLogger(__name__)
+
+SETTLED = "newsmill.files.settled"
+LOADED = "newsmill.loaded"
+
+
+def inbox_resource(deployment: str) -> str:
+    """The id under which a deployment's inbox stands on the server."""
+    return f"newsmill.inbox.{deployment}"
+
+
+def event(name: str, resource: Mapping[str, str], payload: Mapping[str, Any]) -> dict[str, Any]:
+    """One event as the server takes it; sent twice it is one event still, since it has its id."""
+    return {
+        "id": str(uuid.uuid4()),
+        "occurred": moment(now_us()),
+        "event": name,
+        "resource": dict(resource),
+        "payload": dict(payload),
+    }
+
+
+def settled(deployment: str, files: int) -> dict[str, Any]:
+    """So many files wait in a deployment's inbox; which ones the run finds out for itself."""
+    return event(SETTLED, {"prefect.resource.id": inbox_resource(deployment)}, {"files": files})
+
+
+def send(client: "SyncPrefectClient", events: Sequence[Mapping[str, Any]]) -> None:
+    """Send once; returns when the server has them, else raises ``httpx.HTTPError``."""
+    client.request("POST", "/events", json=list(events)).raise_for_status()
+
+
+def deliver(events: Sequence[Mapping[str, Any]], *, pause: Callable[[float], None] = time.sleep) -> None:
+    """Send until the server has accepted them, however long that takes."""
+    import httpx
+    from prefect.client.orchestration import get_client
+
+    wait = 0.5
+    while True:
+        try:
+            with get_client(sync_client=True) as client:
+                return send(client, events)
+        except httpx.HTTPError as error:
+            logger.warning("the Prefect server did not take the event, tried again in %g s: %r", wait, error)
+        pause(wait)
+        wait = min(2 * wait, 30.0)
