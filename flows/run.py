@@ -156,6 +156,7 @@ class _Run:
         with self.timed("commit"):
             committed = replace(receipt, sightings=(), gone=()) if self.is_replay else receipt
             ledger.append(self.book, self.outcome.run_id, receipt=committed)
+        self.progress.committed(receipt)
         self.outcome.count("gone", len(receipt.gone))
         self.count(receipt.sightings)
         for span in receipt.spans:
@@ -229,6 +230,7 @@ class _Run:
         self.last_publish = (time.monotonic(), published.seconds)
         if published.path is not None:
             self.outcome.published = str(published.path)
+        self.progress.published()
 
     def end(self, status: RunStatus, error: str | None) -> None:
         """Record how it ended."""

@@ -140,7 +140,7 @@ def end(home: Home, *, seconds: float = 60.0) -> Running | None:
         raise TransientError("newsmill up is only just starting; try again in a moment")
     os.kill(running.pid, signal.SIGTERM)
     until = time.monotonic() + seconds
-    while is_held(home):
+    while is_held(home) or processes.is_living(running.tag):
         if time.monotonic() > until:
             raise TransientError(f"newsmill up (process {running.pid}) has not ended within {seconds:g} s; kill it")
         time.sleep(0.1)

@@ -95,6 +95,7 @@ class Settings(BaseModel):
     keep_runs_days: int = Field(
         30, ge=1, description="age at which the maintenance removes newsmill's runs from Prefect's database"
     )
+    metrics_host: str = Field("127.0.0.1", description="address at which --metrics-port listens")
     encoding: str | None = Field(None, description="encoding hint for every file; wins over detection")
     cache: Path | None = Field(None, description="folder for compiled tables; default the user's cache folder")
 

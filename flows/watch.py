@@ -17,7 +17,7 @@ from typing import Any
 
 from flows import events, run
 from flows.settings import Settings
-from flows.summary import Outcome
+from flows.summary import Outcome, Progress
 from tasks import direct
 from tasks.discover import INBOX, DiscoverOptions, Root, is_ignored, is_settled, known_root
 from tasks.text import language
@@ -65,18 +65,18 @@ class Due:
 MakeRun = Callable[[Due], Outcome | None]
 
 
-def direct_runs(settings: Settings, options: WatchOptions) -> MakeRun:
+def direct_runs(settings: Settings, options: WatchOptions, progress: Progress | None = None) -> MakeRun:
     """Runs in this process, without Prefect."""
     chosen = settings.model_copy(update={"settle_seconds": options.settle_seconds})
-    return lambda due: run.ingest(chosen, direct, roots=due.roots)
+    return lambda due: run.ingest(chosen, direct, roots=due.roots, progress=progress)
 
 
-def flow_runs(flags: Mapping[str, Any], options: WatchOptions) -> MakeRun:
+def flow_runs(flags: Mapping[str, Any], options: WatchOptions, progress: Progress | None = None) -> MakeRun:
     """Flow runs in this process, on the server that Prefect is configured for; ``flags``: the settings as given."""
     from flows.ingest import ingest_here
 
     chosen = {**flags, "settle_seconds": options.settle_seconds}
-    return lambda due: ingest_here(chosen, due.roots)
+    return lambda due: ingest_here(chosen, due.roots, progress)
 
 
 def event_runs(settings: Settings) -> MakeRun:
@@ -148,11 +148,13 @@ def watch(
     options: WatchOptions,
     *,
     on_run: Callable[[Outcome], None] | None = None,
+    on_look: Callable[[int], None] = lambda _waiting: None,
     is_over: Callable[[], bool] = lambda: False,
 ) -> None:
     """Make a run whenever files have settled, and at the latest after ``sweep_seconds``, until ``is_over``.
 
     The first run is made at once, for what arrived while nobody watched.  An inbox that is removed is made again.
+    ``on_run`` is told what a run did, ``on_look`` how many files wait.
     What may pass (a full disk, say) is logged and tried again after ``retry_seconds``; what may not is raised.
     """
     folder = settings.layout.inbox
@@ -167,6 +169,7 @@ def watch(
         make_folder(folder)
         ready = settling.look(bytes(folder), started)
         took = time.monotonic() - started
+        on_look(len(settling.waiting))
         if ready or started >= due:
             pause = options.sweep_seconds
             is_sweep = started >= due
@@ -179,6 +182,7 @@ def watch(
                 if on_run is not None and outcome is not None:
                     on_run(outcome)
             settling.settle(ready)
+            on_look(len(settling.waiting))
             due = time.monotonic() + pause if is_sweep else min(due, time.monotonic() + pause)
         rest = max(options.look_seconds, took / options.share)
         # What has been seen shall not wait for longer than it takes to settle.
