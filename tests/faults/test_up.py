@@ -104,6 +104,7 @@ def upped(mill: Any, started: Any) -> Iterator[Callable[..., Upped]]:
         with contextlib.suppress(ProcessLookupError):
             os.kill(one.process.pid, signal.SIGKILL)
         one.process.wait()
+    for one in begun:
         if hasattr(one, "mark"):
             until(one.is_gone, 30)
 
@@ -203,7 +204,6 @@ def test_sigterm_in_the_middle_of_a_run(mill: Any, upped: Callable[..., Upped], 
     assert up.process.wait(40) == 143
     assert up.is_gone()
     assert_free(mill)
-    assert mill.problems() == []
     assert 3 <= committed(mill) < 100
     assert_goes_on(mill, upped, 200)
 
