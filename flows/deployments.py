@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from flows.events import SETTLED, inbox_resource
-from flows.settings import TAG, Settings
+from flows.settings import RUN_ENVIRONMENT, TAG, Settings
 from warehouse.errors import ConfigError, TransientError
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class Registered:
 
 def described(settings: Settings) -> list[dict[str, Any]]:
     """The deployments in the shape of a ``prefect.yaml``."""
-    pool = {"name": settings.work_pool, "job_variables": {"env": settings.environment()}}
+    pool = {"name": settings.work_pool, "job_variables": {"env": {**RUN_ENVIRONMENT, **settings.environment()}}}
     one_at_a_time = {"limit": 1, "collision_strategy": "ENQUEUE"}
     return [
         {

@@ -13,6 +13,7 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from flows.summary import Outcome
 from warehouse.clock import moment, now_us
 
 if TYPE_CHECKING:
@@ -22,6 +23,8 @@ logger = logging.getLogger(__name__)
 
 SETTLED = "newsmill.files.settled"
 LOADED = "newsmill.loaded"
+# How Prefect itself tells that an asset was made; the decorator for it tells so even where nothing new came.
+MATERIALIZED = "prefect.asset.materialization.succeeded"
 
 
 def inbox_resource(deployment: str) -> str:
@@ -29,13 +32,16 @@ def inbox_resource(deployment: str) -> str:
     return f"newsmill.inbox.{deployment}"
 
 
-def event(name: str, resource: Mapping[str, str], payload: Mapping[str, Any]) -> dict[str, Any]:
+def event(
+    name: str, resource: Mapping[str, str], payload: Mapping[str, Any], related: Sequence[Mapping[str, str]] = ()
+) -> dict[str, Any]:
     """One event as the server takes it; sent twice it is one event still, since it has its id."""
     return {
         "id": str(uuid.uuid4()),
         "occurred": moment(now_us()),
         "event": name,
         "resource": dict(resource),
+        "related": [dict(one) for one in related],
         "payload": dict(payload),
     }
 
@@ -43,6 +49,25 @@ def event(name: str, resource: Mapping[str, str], payload: Mapping[str, Any]) ->
 def settled(deployment: str, files: int) -> dict[str, Any]:
     """So many files wait in a deployment's inbox; which ones the run finds out for itself."""
     return event(SETTLED, {"prefect.resource.id": inbox_resource(deployment)}, {"files": files})
+
+
+def loaded(
+    deployment: str, flow_run_id: uuid.UUID, outcome: Outcome, tables: Mapping[str, int]
+) -> list[dict[str, Any]]:
+    """A snapshot was published: one event for the warehouse, and one for each table as an asset with its rows."""
+    by = [{"prefect.resource.id": f"prefect.flow-run.{flow_run_id}", "prefect.resource.role": "flow-run"}]
+    warehouse = {"prefect.resource.id": f"newsmill.warehouse.{deployment}"}
+    payload = {"run_id": outcome.run_id, "counts": outcome.counts, "rows": dict(tables)}
+    assets = [
+        event(
+            MATERIALIZED,
+            {"prefect.resource.id": f"newsmill://{deployment}/{table}", "prefect.resource.name": table},
+            {"rows": rows},
+            by,
+        )
+        for table, rows in tables.items()
+    ]
+    return [event(LOADED, warehouse, payload, by), *assets]
 
 
 def send(client: "SyncPrefectClient", events: Sequence[Mapping[str, Any]]) -> None:

@@ -12,11 +12,17 @@ from typing import Any
 
 from prefect import flow, tags
 from prefect.runtime import flow_run
-from prefect.settings import get_current_settings
+from prefect.settings import (
+    PREFECT_CLIENT_MAX_RETRIES,
+    PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
+    get_current_settings,
+    temporary_settings,
+)
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 from flows import processes, run, server
 from flows.handed import HANDED, Handed
+from flows.report import reported
 from flows.settings import TAG, load
 from flows.summary import Outcome, Progress, RunFailed
 from tasks import direct, tracked
@@ -45,18 +51,15 @@ def ingest(
         settings: Settings that differ from those of the worker, as `newsmill settings` lists them.
 
     """
-    handed = HANDED.get() or Handed()
+    handed, chosen = HANDED.get() or Handed(), load(settings).settings
     handed.flow_run_id = flow_run.get_id()
-    outcome = run.ingest(
-        load(settings).settings,
-        tracked,
-        [to_path(path) for path in paths],
-        source=source or None,
-        roots=handed.roots,
-        progress=handed.progress,
-    )
-    handed.outcome = outcome
-    return RunFailed.check(outcome)
+    names = [to_path(path) for path in paths]
+    with reported(handed.progress) as report:
+        handed.outcome = outcome = run.ingest(
+            chosen, tracked, names, source=source or None, roots=handed.roots, progress=report
+        )
+        report.try_to(lambda: report.outcome(chosen, outcome))
+        return RunFailed.check(outcome)
 
 
 @flow(name="replay", persist_result=False, task_runner=_RUNNER)
@@ -73,17 +76,12 @@ def replay(
         settings: Settings that differ from those of the worker, as `newsmill settings` lists them.
 
     """
-    handed = HANDED.get() or Handed()
+    handed, chosen = HANDED.get() or Handed(), load(settings).settings
     handed.flow_run_id = flow_run.get_id()
-    outcome = run.replay(
-        load(settings).settings,
-        tracked,
-        file_ids=file_ids,
-        unread=[(root, uri) for root, uri in unread],
-        progress=handed.progress,
-    )
-    handed.outcome = outcome
-    return RunFailed.check(outcome)
+    with reported(handed.progress) as report:
+        handed.outcome = outcome = run.replay(chosen, tracked, file_ids=file_ids, unread=unread, progress=report)
+        report.try_to(lambda: report.outcome(chosen, outcome))
+        return RunFailed.check(outcome)
 
 
 def ingest_here(
@@ -96,10 +94,12 @@ def ingest_here(
     handed = Handed(roots=roots, progress=progress)
     token = HANDED.set(handed)
     api_url = get_current_settings().api.url or ""
+    # No heartbeat: its thread sleeps in whole seconds, and the flow waits for it at its end.
+    brisk = temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None, PREFECT_CLIENT_MAX_RETRIES: 1})
     try:
         if server.answers(api_url):
             server.tell(api_url)
-            with tags(TAG, processes.tag()):
+            with brisk, tags(TAG, processes.tag()):
                 return ingest(settings=dict(flags))
     except RunFailed as failed:
         return failed.outcome

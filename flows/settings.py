@@ -96,6 +96,9 @@ class Settings(BaseModel):
         30, ge=1, description="age at which the maintenance removes newsmill's runs from Prefect's database"
     )
     metrics_host: str = Field("127.0.0.1", description="address at which --metrics-port listens")
+    shown_examples: int = Field(
+        5, ge=0, le=100, description="titles, and a file a reason, that a run shows on a Prefect server; 0 for none"
+    )
     encoding: str | None = Field(None, description="encoding hint for every file; wins over detection")
     cache: Path | None = Field(None, description="folder for compiled tables; default the user's cache folder")
 
@@ -239,6 +242,10 @@ def load(flags: Mapping[str, Any] | None = None, *, folder: Path | None = None) 
         ) from error
 
 
+# Our own lines go to the server with the log of a run.
+RUN_ENVIRONMENT = {"DO_NOT_TRACK": "1", "PREFECT_LOGGING_EXTRA_LOGGERS": "flows,tasks,warehouse"}
+
+
 def prepare_prefect(home: Home, api_url: str | None = None) -> None:
     """Set what Prefect must find in the environment before it is imported; what a person has set stays.
 
@@ -246,12 +253,11 @@ def prepare_prefect(home: Home, api_url: str | None = None) -> None:
     ``api_url``, unless the person has a Prefect of their own.
     """
     defaults = {
+        **RUN_ENVIRONMENT,
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-        "DO_NOT_TRACK": "1",
         "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
         # A failed run is told in one line on the terminal; its server gets the whole log.
         "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
-        "PREFECT_LOGGING_EXTRA_LOGGERS": "flows,tasks,warehouse",
     }
     own = "PREFECT_API_URL" in os.environ or (Path.home() / ".prefect" / "profiles.toml").is_file()
     if not own:

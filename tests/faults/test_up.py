@@ -74,8 +74,8 @@ class Upped:
         return httpx.post(f"http://127.0.0.1:{self.port}/api{path}", json=body, timeout=30).raise_for_status().json()
 
     def runs(self) -> list[tuple[str, str]]:
-        """Name and state of every flow run that has begun."""
-        return [(r["name"], r["state_type"]) for r in self.api("/flow_runs/filter") if r["state_type"] != "SCHEDULED"]
+        """Id and state of every flow run that has begun."""
+        return [(r["id"], r["state_type"]) for r in self.api("/flow_runs/filter") if r["state_type"] != "SCHEDULED"]
 
     def is_settled(self) -> bool:
         """Whether there were runs and none of them claims to go on."""
@@ -271,11 +271,11 @@ def test_the_worker_is_killed_in_the_middle_of_its_run(mill: Any, upped: Callabl
     until(lambda: committed(mill) >= 3)
     killed = up.state["services"]["worker"]["pid"] if is_guard else up.service("worker")
     os.kill(killed, signal.SIGKILL)
-    until(lambda: dict(up.runs()).get(run["name"]) == "CRASHED", 90, "the run is stuck")
+    until(lambda: dict(up.runs()).get(run["id"]) == "CRASHED", 90, "the run is stuck")
     assert committed(mill) < 150
     again = up.api(f"/deployments/{deployment}/create_flow_run", parameters=parameters)
     until(lambda: documents(mill) == 300)
-    until(lambda: dict(up.runs()).get(again["name"]) == "COMPLETED", 60)
+    until(lambda: dict(up.runs()).get(again["id"]) == "COMPLETED", 60)
     assert mill.problems(deep=True) == []
 
 

@@ -1,0 +1,119 @@
+"""What a flow run leaves for the eyes of an operator: its name, a summary, tables.
+
+Belongs here: composing them, and what of the snapshot they show.  Does not belong here: sending them
+(``flows.report``), events (``flows.events``).
+
+Prefect's user interface renders Markdown in summaries and in every cell of a table, so all that was written outside
+is escaped.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from flows.escape import markdown
+from flows.settings import Settings
+from flows.summary import PATHS, Outcome, headline
+from warehouse import queries
+
+# One query each, on the snapshot that the run has published.
+_REJECTS = """
+    SELECT stage, reason, count(*) AS rejects,
+        CASE WHEN $most > 0 THEN min(uri) END AS example, CASE WHEN $most > 0 THEN arg_min(detail, uri) END AS detail
+    FROM rejects WHERE run_id = $run GROUP BY ALL ORDER BY rejects DESC, stage, reason
+"""
+_TITLES = """
+    SELECT title, language, published_on
+    FROM documents WHERE title IS NOT NULL AND batch_id IN (SELECT batch_id FROM loads WHERE run_id = $run)
+    ORDER BY document_id LIMIT $most
+"""
+_TABLES = """
+    SELECT (SELECT count(*) FROM files) AS files, count(*) AS documents,
+        coalesce(sum(paragraph_count), 0)::BIGINT AS paragraphs, coalesce(sum(segment_count), 0)::BIGINT AS segments,
+        (SELECT count(*) FROM rejects) AS rejects
+    FROM documents
+"""
+_MADE = ("documents", "segments", "record_rejects")
+_WORDS = {**PATHS, "documents": "documents", "segments": "segments", "record_rejects": "records that were rejected"}
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What the snapshot says of a run, and how many rows its tables have now."""
+
+    rejects: Sequence[Mapping[str, Any]] = ()
+    titles: Sequence[Mapping[str, Any]] = ()
+    tables: Mapping[str, int] | None = None
+
+
+def look(settings: Settings, outcome: Outcome) -> Seen:
+    """Ask the snapshot that the run has published; nothing where it has published none."""
+    if outcome.published is None:
+        return Seen()
+
+    def ask(sql: str, **parameters: Any) -> list[dict[str, Any]]:
+        elsewhere = settings.ledger_url is not None
+        return queries.rows(settings.layout, sql, parameters or None, is_ledger_elsewhere=elsewhere)
+
+    asked = {"run": outcome.run_id, "most": settings.shown_examples}
+    return Seen(
+        rejects=ask(_REJECTS, **asked) if outcome.reasons or outcome.counts.get("record_rejects") else (),
+        titles=ask(_TITLES, **asked) if settings.shown_examples else (),
+        tables=ask(_TABLES)[0],
+    )
+
+
+def run_name(outcome: Outcome) -> str:
+    """The counts that matter, as the name of a flow run.
+
+    >>> run_name(Outcome("r", counts={"ingested": 3, "documents": 40, "rejected": 1, "unchanged": 9}))
+    '3 ingested, 1 rejected, 40 documents'
+    >>> run_name(Outcome("r", counts={"unchanged": 9})), run_name(Outcome("r"))
+    ('nothing new, 9 unchanged', 'no files')
+    """
+    counts = outcome.counts
+    shown = [name for name in (*PATHS, "documents") if counts.get(name) and name not in ("unchanged", "ignored")]
+    if shown:
+        return ", ".join(f"{counts[name]} {name}" for name in shown)
+    return f"nothing new, {counts['unchanged']} unchanged" if counts.get("unchanged") else "no files"
+
+
+def counts_table(outcome: Outcome) -> list[dict[str, Any]]:
+    """A row a count, in the order in which a person asks."""
+    counts = outcome.counts
+    return [{"count": counts[name], "what": _WORDS[name]} for name in (*PATHS, *_MADE) if counts.get(name)]
+
+
+def rejects_table(seen: Seen) -> list[dict[str, Any]]:
+    """A row a stage and reason, with one example."""
+    return [
+        {
+            "rejects": row["rejects"],
+            "stage": row["stage"],
+            "reason": markdown(row["reason"]),
+            "for example": markdown(row["example"] or ""),
+            "detail": markdown(row["detail"] or ""),
+        }
+        for row in seen.rejects
+    ]
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str]:
+    lines = [head, ["---"] * len(head), *rows]
+    return ["", *("| " + " | ".join(map(str, line)) + " |" for line in lines)]
+
+
+def summary(outcome: Outcome, seen: Seen) -> str:
+    """A page in Markdown: what happened, what failed, what is in the warehouse now."""
+    lines = [f"**{markdown(headline(outcome), 1000)}**", ""]
+    lines += [f"- failed: {markdown(failure, 1000)}" for failure in outcome.failures]
+    lines += _table(["count", "what"], [[row["count"], row["what"]] for row in counts_table(outcome)])
+    if seen.titles:
+        lines += ["", "Among the new documents:"]
+        rows = [[markdown(row["title"]), row["language"], row["published_on"] or ""] for row in seen.titles]
+        lines += _table(["title", "language", "published"], rows)
+    if seen.tables:
+        lines += ["", "In the warehouse now:"]
+        lines += _table(["table", "rows"], [[name, f"{rows:,}"] for name, rows in seen.tables.items()])
+    lines += _table(["stage", "seconds"], [[name, f"{took:.2f}"] for name, took in outcome.timings.items()])
+    return "\n".join(lines) + "\n"

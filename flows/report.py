@@ -1,0 +1,142 @@
+"""Telling Prefect's server about a run: progress meanwhile, name, artifacts and events at its end.
+
+Belongs here: when what is sent, and that the run does not depend on it.  Does not belong here: what is said
+(``flows.artifacts``, ``flows.events``).
+
+What is reported is committed already.  A server that is gone or refuses costs one line in the log and what it was not
+told; whatever goes wrong here is no reason for a run to fail, or to wait for long.
+"""
+
+import contextlib
+import logging
+import time
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from flows import artifacts, events
+from flows.settings import RUN_ENVIRONMENT, Settings
+from flows.summary import Outcome, Progress, RunFailed
+
+if TYPE_CHECKING:
+    from prefect.client.orchestration import SyncPrefectClient
+
+    from warehouse.records import Receipt
+
+# A progress bar that moves this often looks alive; a run that is shorter has one at its end.
+_PROGRESS_SECONDS = 2.0
+_TIMEOUT_SECONDS = 5.0
+
+logger = logging.getLogger(__name__)
+
+
+class Report(Progress):
+    """What a flow run tells the server; hands progress on to ``inner``, a bar on a terminal for one."""
+
+    def __init__(self, client: "SyncPrefectClient", flow_run_id: UUID, inner: Progress) -> None:
+        self.client, self.flow_run_id, self.inner = client, flow_run_id, inner
+        self.progress_id: UUID | None = None
+        self.next_progress = time.monotonic() + _PROGRESS_SECONDS
+        self.is_gone = False
+
+    def waiting(self) -> None:
+        """Say that another run holds the home."""
+        logger.info("another run is at work on this home; waiting until it has ended")
+        self.inner.waiting()
+
+    def step(self, name: str, done: int, total: int | None) -> None:
+        """Move the progress artifact now and then."""
+        self.inner.step(name, done, total)
+        if name == "files" and total and time.monotonic() >= self.next_progress:
+            self.try_to(lambda: self._progress(100 * done / total))
+            self.next_progress = time.monotonic() + _PROGRESS_SECONDS
+
+    def committed(self, receipt: "Receipt") -> None:
+        """Hand it on."""
+        self.inner.committed(receipt)
+
+    def published(self) -> None:
+        """Hand it on."""
+        self.inner.published()
+
+    def try_to(self, send: Callable[[], object]) -> None:
+        """Send something; after the first failure the rest of the report is left out."""
+        if self.is_gone:
+            return
+        try:
+            send()
+        except Exception as error:  # noqa: BLE001 - whatever it is, the data is safe and the run goes on
+            self.is_gone = True
+            logger.warning("Prefect's server is not told more of this run: %s: %s", type(error).__name__, error)
+
+    def _progress(self, percent: float) -> None:
+        from prefect.client.schemas.actions import ArtifactUpdate
+
+        if self.progress_id is None:
+            self.progress_id = self._artifact("progress", "newsmill-progress", round(percent, 1), "files dealt with")
+        else:
+            self.client.update_artifact(self.progress_id, ArtifactUpdate(data=round(percent, 1)))
+
+    def _artifact(self, kind: str, key: str, data: Any, description: str | None = None) -> UUID:
+        from prefect.client.schemas.actions import ArtifactCreate
+
+        made = self.client.create_artifact(
+            ArtifactCreate(type=kind, key=key, data=data, description=description, flow_run_id=self.flow_run_id)
+        )
+        return made.id
+
+    def _table(self, key: str, rows: list[dict[str, Any]], description: str) -> None:
+        import json
+
+        if rows:
+            self._artifact("table", key, json.dumps(rows, ensure_ascii=False), description)
+
+    def name(self, name: str) -> None:
+        """Name the flow run."""
+        self.client.update_flow_run(self.flow_run_id, name=name)
+
+    def outcome(self, settings: Settings, outcome: Outcome) -> None:
+        """Everything about a run that has come to its end."""
+        seen = artifacts.look(settings, outcome)
+        self.name(artifacts.run_name(outcome))
+        self._progress(100.0)
+        self._artifact("markdown", "newsmill-summary", artifacts.summary(outcome, seen), "what the run did")
+        self._table(
+            "newsmill-counts", artifacts.counts_table(outcome), "paths by what became of them, and what they hold"
+        )
+        self._table("newsmill-rejects", artifacts.rejects_table(seen), "what this run refused, by reason")
+        if seen.tables:
+            events.send(self.client, events.loaded(settings.deployment, self.flow_run_id, outcome, seen.tables))
+
+    def failure(self, error: Exception) -> None:
+        """Why a run could not come to its end, in one line."""
+        from flows.escape import markdown, visible
+
+        line = visible(str(error)) or type(error).__name__
+        logger.error("the run failed: %s", line)
+        self.try_to(lambda: self.name("failed"))
+        self.try_to(lambda: self._artifact("markdown", "newsmill-summary", f"**Failed:** {markdown(line, 1000)}\n"))
+
+
+@contextlib.contextmanager
+def reported(inner: Progress | None) -> Iterator[Report]:
+    """A report of the flow run that is at work; what the block raises is told as its failure."""
+    from prefect.client.orchestration import get_client
+    from prefect.runtime import flow_run
+    from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
+
+    # Prefect hands our lines on, but leaves them at the level of the root logger, which takes warnings only.
+    for name in RUN_ENVIRONMENT["PREFECT_LOGGING_EXTRA_LOGGERS"].split(","):
+        logging.getLogger(name).setLevel(logging.INFO)
+    with (
+        temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 1}),
+        get_client(sync_client=True, httpx_settings={"timeout": _TIMEOUT_SECONDS}) as client,
+    ):
+        report = Report(client, UUID(flow_run.id), inner or Progress())
+        try:
+            yield report
+        except RunFailed:
+            raise
+        except Exception as error:
+            report.failure(error)
+            raise
