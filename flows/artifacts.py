@@ -16,22 +16,28 @@ from flows.settings import Settings
 from flows.summary import PATHS, Outcome, headline
 from warehouse import queries
 
-# One query each, on the snapshot that the run has published.
-_REJECTS = """
-    SELECT stage, reason, count(*) AS rejects,
-        CASE WHEN $most > 0 THEN min(uri) END AS example, CASE WHEN $most > 0 THEN arg_min(detail, uri) END AS detail
-    FROM rejects WHERE run_id = $run GROUP BY ALL ORDER BY rejects DESC, stage, reason
-"""
-_TITLES = """
-    SELECT title, language, published_on
-    FROM documents WHERE title IS NOT NULL AND batch_id IN (SELECT batch_id FROM loads WHERE run_id = $run)
-    ORDER BY document_id LIMIT $most
-"""
-_TABLES = """
-    SELECT (SELECT count(*) FROM files) AS files, count(*) AS documents,
-        coalesce(sum(paragraph_count), 0)::BIGINT AS paragraphs, coalesce(sum(segment_count), 0)::BIGINT AS segments,
-        (SELECT count(*) FROM rejects) AS rejects
-    FROM documents
+# One query: opening a snapshot costs more than what is asked.
+_SEEN = """
+    WITH refused AS (
+        SELECT count(*) AS rejects, stage, reason,
+            CASE WHEN $most > 0 THEN min(uri) END AS example,
+            CASE WHEN $most > 0 THEN arg_min(detail, uri) END AS detail
+        FROM rejects WHERE run_id = $run GROUP BY stage, reason
+    ), titled AS (
+        SELECT title, language, published_on FROM documents
+        WHERE title IS NOT NULL AND batch_id IN (SELECT batch_id FROM loads WHERE run_id = $run)
+        ORDER BY document_id LIMIT $most
+    )
+    SELECT
+        (SELECT list(refused ORDER BY rejects DESC, stage, reason) FROM refused) AS rejects,
+        (SELECT list(titled) FROM titled) AS titles,
+        {
+            'files': (SELECT count(*) FROM files),
+            'documents': (SELECT count(*) FROM documents),
+            'paragraphs': (SELECT coalesce(sum(paragraph_count), 0)::BIGINT FROM documents),
+            'segments': (SELECT coalesce(sum(segment_count), 0)::BIGINT FROM documents),
+            'rejects': (SELECT count(*) FROM rejects)
+        } AS tables
 """
 _MADE = ("documents", "segments", "record_rejects")
 _WORDS = {**PATHS, "documents": "documents", "segments": "segments", "record_rejects": "records that were rejected"}
@@ -51,16 +57,13 @@ def look(settings: Settings, outcome: Outcome) -> Seen:
     if outcome.published is None:
         return Seen()
 
-    def ask(sql: str, **parameters: Any) -> list[dict[str, Any]]:
-        elsewhere = settings.ledger_url is not None
-        return queries.rows(settings.layout, sql, parameters or None, is_ledger_elsewhere=elsewhere)
-
-    asked = {"run": outcome.run_id, "most": settings.shown_examples}
-    return Seen(
-        rejects=ask(_REJECTS, **asked) if outcome.reasons or outcome.counts.get("record_rejects") else (),
-        titles=ask(_TITLES, **asked) if settings.shown_examples else (),
-        tables=ask(_TABLES)[0],
+    (found,) = queries.rows(
+        settings.layout,
+        _SEEN,
+        {"run": outcome.run_id, "most": settings.shown_examples},
+        is_ledger_elsewhere=settings.ledger_url is not None,
     )
+    return Seen(rejects=found["rejects"] or (), titles=found["titles"] or (), tables=found["tables"])
 
 
 def run_name(outcome: Outcome) -> str:

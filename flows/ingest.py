@@ -6,15 +6,18 @@ in which order (``flows.run``); no classes, so that the flows load by path as we
 Parameters are plain words: paths are percent-encoded, so that a name that is no text never reaches Prefect.
 """
 
+import functools
 import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from prefect import flow, tags
+from prefect.context import SettingsContext, get_settings_context
 from prefect.runtime import flow_run
 from prefect.settings import (
     PREFECT_CLIENT_MAX_RETRIES,
     PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
+    Settings,
     get_current_settings,
     temporary_settings,
 )
@@ -93,21 +96,20 @@ def ingest_here(
     """
     handed = Handed(roots=roots, progress=progress)
     token = HANDED.set(handed)
-    api_url = get_current_settings().api.url or ""
-    # No heartbeat: its thread sleeps in whole seconds, and the flow waits for it at its end.
-    brisk = temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None, PREFECT_CLIENT_MAX_RETRIES: 1})
+    url = get_current_settings().api.url
     try:
-        if server.answers(api_url):
-            server.tell(api_url)
-            with brisk, tags(TAG, processes.tag()):
+        if url is None or server.answers(url):
+            server.tell(url)
+            with _brisk(), tags(TAG, processes.tag()):
                 return ingest(settings=dict(flags))
+        logger.warning("the Prefect server at %s does not answer: this run is known to the ledger only", url)
     except RunFailed as failed:
         return failed.outcome
     except Exception as error:
         # Prefect wraps what its client meets in errors of many kinds; ours mean what they say.
         if isinstance(error, NewsmillError | OSError) and handed.outcome is None:
             raise
-        logger.warning("the Prefect server did not hear the end of the run, which stands in the ledger: %r", error)
+        logger.warning("the Prefect server is gone, the ledger knows how this run ended: %r", error)
         if handed.flow_run_id is not None:
             server.keep(handed.flow_run_id, handed.outcome)
         if handed.outcome is not None:
@@ -115,3 +117,15 @@ def ingest_here(
     finally:
         HANDED.reset(token)
     return run.ingest(load(flags).settings, direct, roots=roots, progress=progress)
+
+
+@functools.cache
+def _brisk_settings() -> Settings:
+    # No heartbeat: its thread sleeps in whole seconds, and the flow waits for it at its end.
+    with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None, PREFECT_CLIENT_MAX_RETRIES: 1}) as settings:
+        return settings
+
+
+def _brisk() -> SettingsContext:
+    """Prefect's settings for a run in a warm process, made once: to make them takes as long as to ingest a file."""
+    return SettingsContext(profile=get_settings_context().profile, settings=_brisk_settings())

@@ -122,14 +122,19 @@ class Report(Progress):
 def reported(inner: Progress | None) -> Iterator[Report]:
     """A report of the flow run that is at work; what the block raises is told as its failure."""
     from prefect.client.orchestration import get_client
+    from prefect.context import TagsContext
     from prefect.runtime import flow_run
-    from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
+    from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, get_current_settings, temporary_settings
 
     # Prefect hands our lines on, but leaves them at the level of the root logger, which takes warnings only.
     for name in RUN_ENVIRONMENT["PREFECT_LOGGING_EXTRA_LOGGERS"].split(","):
         logging.getLogger(name).setLevel(logging.INFO)
+    # To make other settings takes longer than most runs of a watcher, who has these already.
+    is_brisk = get_current_settings().client.max_retries <= 1
     with (
-        temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 1}),
+        # For every tag of a task Prefect asks the server for limits, twice a task: tags are for the run.
+        TagsContext(),
+        contextlib.nullcontext() if is_brisk else temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 1}),
         get_client(sync_client=True, httpx_settings={"timeout": _TIMEOUT_SECONDS}) as client,
     ):
         report = Report(client, UUID(flow_run.id), inner or Progress())

@@ -4,6 +4,7 @@ Belongs here: the end of flow runs that a server did not hear of.  Does not belo
 whose process is gone (``flows.stuck``).
 """
 
+import functools
 import logging
 from collections.abc import Mapping
 
@@ -17,10 +18,16 @@ logger = logging.getLogger(__name__)
 _UNTOLD: dict[str, Mapping[str, str]] = {}
 
 
+@functools.cache
+def _client() -> httpx.Client:
+    # One for all: to read the certificates takes longer than most requests.
+    return httpx.Client(timeout=5)
+
+
 def answers(api_url: str) -> bool:
     """Whether a server is there; one on this machine that is not says so at once."""
     try:
-        return httpx.get(f"{api_url.rstrip('/')}/health", timeout=5).is_success
+        return _client().get(f"{api_url.rstrip('/')}/health").is_success
     except httpx.HTTPError:
         return False
 
@@ -36,12 +43,14 @@ def keep(flow_run_id: str, outcome: Outcome | None) -> None:
     _UNTOLD[flow_run_id] = state
 
 
-def tell(api_url: str) -> None:
+def tell(api_url: str | None) -> None:
     """Tell a server that answers what was kept."""
+    if api_url is None:
+        return
     for flow_run_id, state in list(_UNTOLD.items()):
         try:
             url = f"{api_url.rstrip('/')}/flow_runs/{flow_run_id}/set_state"
-            answer = httpx.post(url, json={"state": state, "force": True}, timeout=10)
+            answer = _client().post(url, json={"state": state, "force": True})
             # A database that was begun anew knows nothing of it.
             if answer.status_code != httpx.codes.NOT_FOUND:
                 answer.raise_for_status()

@@ -243,7 +243,11 @@ def load(flags: Mapping[str, Any] | None = None, *, folder: Path | None = None) 
 
 
 # Our own lines go to the server with the log of a run.
-RUN_ENVIRONMENT = {"DO_NOT_TRACK": "1", "PREFECT_LOGGING_EXTRA_LOGGERS": "flows,tasks,warehouse"}
+RUN_ENVIRONMENT = {
+    "DO_NOT_TRACK": "1",
+    "PREFECT_LOGGING_EXTRA_LOGGERS": "flows,tasks,warehouse",
+    "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
+}
 
 
 def prepare_prefect(home: Home, api_url: str | None = None) -> None:

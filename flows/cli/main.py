@@ -7,12 +7,17 @@ import io
 import os
 import signal
 import sys
+import threading
+import time
 from collections.abc import Sequence
 
 from cyclopts import App, CycloptsError, Parameter
 
 from flows.cli import COMMANDS
 from warehouse.errors import ConfigError, NewsmillError
+
+# Enough for a server that answers; all that counts is committed long before.
+_LAST_SECONDS = 3.0
 
 HELP = """Turns folders of raw news files into a DuckDB warehouse that anyone can query at any moment.
 
@@ -82,6 +87,21 @@ def _stop(number: int, _frame: object) -> None:
     sys.exit(128 + number)
 
 
+def _end_within(seconds: float, code: int) -> None:
+    """End this process in time, whatever still wants to be done behind the last line of the command.
+
+    At its end Prefect sends what is left of its own events, and if the server is gone it tries for seconds with each.
+    """
+
+    def end() -> None:
+        time.sleep(seconds)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+    threading.Thread(target=end, daemon=True).start()
+
+
 def main() -> None:
     """What the console script calls."""
     # A pipe or file gets UTF-8 whatever the locale says, a terminal never an error for a letter that it lacks.
@@ -90,7 +110,15 @@ def main() -> None:
             stream.reconfigure(errors="backslashreplace", encoding=None if stream.isatty() else "utf-8")
     signal.signal(signal.SIGTERM, _stop)
     signal.signal(signal.SIGHUP, _stop)
-    sys.exit(run(sys.argv[1:]))
+    code: str | int | None = 1
+    try:
+        code = run(sys.argv[1:])
+    except SystemExit as stopped:
+        code = stopped.code
+    finally:
+        if "prefect" in sys.modules:
+            _end_within(_LAST_SECONDS, code if isinstance(code, int) else 1)
+    sys.exit(code)
 
 
 if __name__ == "__main__":
