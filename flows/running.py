@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from flows import processes
 from warehouse.durable import lock, make_folder, private_file, rename_durably, temporary_file
@@ -115,19 +115,26 @@ def held(home: Home) -> Iterator[Running]:
 
 @contextmanager
 def _only(home: Home) -> Iterator[None]:
-    try:
-        holding = lock(home.lock("up"), wait=False)
-        holding.__enter__()
-    except WarehouseBusy:
-        other = remembered(home)
-        where = f" (process {other.pid}, {other.address})" if other is not None else ""
-        raise WarehouseBusy(
-            f"newsmill up runs on {home.path} already{where}; `newsmill status` shows it, `newsmill down` ends it"
-        ) from None
-    try:
-        yield
-    finally:
-        holding.__exit__(None, None, None)
+    # Whoever only asks, as `newsmill status` does, has the lock for a moment.
+    for pause in (0.05, 0.1, 0.2, 0.4, None):
+        with contextlib.ExitStack() as stack:
+            try:
+                stack.enter_context(lock(home.lock("up"), wait=False))
+            except WarehouseBusy:
+                if pause is None:
+                    raise _busy(home) from None
+                time.sleep(pause)
+                continue
+            yield
+            return
+
+
+def _busy(home: Home) -> WarehouseBusy:
+    other = remembered(home)
+    where = f" (process {other.pid}, {other.address})" if other is not None else ""
+    return WarehouseBusy(
+        f"newsmill up runs on {home.path} already{where}; `newsmill status` shows it, `newsmill down` ends it"
+    )
 
 
 def end(home: Home, *, seconds: float = 60.0) -> Running | None:
@@ -147,14 +154,14 @@ def end(home: Home, *, seconds: float = 60.0) -> Running | None:
     return running
 
 
-def open_log(home: Home, name: str) -> int:
+def open_log(home: Home, name: str) -> BinaryIO:
     """The log file of a service, open for appending; one that has grown large becomes the older one."""
     path = log(home, name)
     make_folder(home.up)
     if path.exists() and path.stat().st_size > 10_000_000:
         os.rename(path, path.with_suffix(".log.1"))
     private_file(path)
-    return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+    return path.open("ab")
 
 
 def log(home: Home, name: str) -> Path:

@@ -27,7 +27,7 @@ def _client() -> httpx.Client:
 def answers(api_url: str) -> bool:
     """Whether a server is there; one on this machine that is not says so at once."""
     try:
-        return _client().get(f"{api_url.rstrip('/')}/health").is_success
+        return _client().get(f"{api_url.rstrip('/')}/health", timeout=2).is_success
     except httpx.HTTPError:
         return False
 

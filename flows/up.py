@@ -5,7 +5,6 @@ when one is due (``flows.supervise``), what others may know of it (``flows.runni
 """
 
 import contextlib
-import os
 import signal
 import subprocess
 import threading
@@ -41,15 +40,18 @@ class Up:
 
     def start(self, name: str, now: float) -> None:
         """Start one service behind its guard."""
-        service, environment = self.services[name], {**self.environment, MARK: f"{self.here.mark}-{name}"}
-        log = running.open_log(self.settings.layout, name)
+        environment = {**self.environment, MARK: f"{self.here.mark}-{name}"}
         try:
-            guard = subprocess.Popen(
-                service.guarded(), stdin=subprocess.PIPE, stdout=log, stderr=log, env=environment,
-                start_new_session=True,
-            )  # fmt: skip
-        finally:
-            os.close(log)
+            with running.open_log(self.settings.layout, name) as log:
+                guard = subprocess.Popen(
+                    self.services[name].guarded(), stdin=subprocess.PIPE, stdout=log, stderr=log, env=environment,
+                    start_new_session=True,
+                )  # fmt: skip
+        except OSError as error:
+            # No memory, no room, no more processes: that passes.
+            self.states[name] = self.states[name].ended(now)
+            self.tell(f"{name} cannot be started: {error}; again in {self.states[name].due - now:.0f} s")
+            return
         self.guards[name] = guard
         self.states[name] = self.states[name].begun(guard.pid, now)
         if self.states[name].restarts:
@@ -71,8 +73,8 @@ class Up:
                 self.states[name] = self.states[name].done()
                 continue
             self.states[name] = self.states[name].ended(now)
-            said = running.last_line(self.settings.layout, name)
-            self.tell(f"{name} ended ({_code(code)}); again in {self.states[name].due - now:.0f} s" + said)
+            said = "" if code > 128 or code < 0 else running.last_line(self.settings.layout, name)
+            self.tell(f"{name} ended ({_code(code)}); again in {self.states[name].due - now:.0f} s{said}")
             self.next_look = now
 
     def look(self, now: float, seconds: float) -> None:
@@ -104,7 +106,10 @@ class Up:
             if is_ready and not self.here.is_ready:
                 self.tell(f"ready: files go into {self.settings.layout.inbox}/SOURCE/")
             self.here.services, self.here.is_ready = told, is_ready
-            running.write(self.settings.layout, self.here)
+            try:
+                running.write(self.settings.layout, self.here)
+            except OSError as error:
+                self.tell(f"what runs could not be written down ({error}); it runs all the same")
 
     def tick(self, now: float, ready_seconds: float) -> None:
         """One round: who ended, who is due, who answers."""

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     from flows.running import Running
 
+_LONGEST = 300
+
 Port = Annotated[int | None, Parameter(help="Port of Prefect's pages on the loopback interface; default a free one.")]
 Metrics = Annotated[int | None, Parameter(help="Port on the loopback interface for Prometheus; default none.")]
 
@@ -69,7 +71,8 @@ def up(
 
         def show(here: "Running") -> None:
             for said in relayed.lines():
-                tell(said)
+                # What Prefect's client says of a server that has gone fills a screen; the log has it whole.
+                tell(said if len(said) <= _LONGEST else f"{said[:_LONGEST]}…")
             if line is not None:
                 line.update(f"{here.address}  {told(here)}", refresh=True)
 
@@ -129,11 +132,11 @@ def _detached(home: Home, words: list[str]) -> int:
     from flows import running
     from warehouse.errors import TransientError
 
-    log = running.open_log(home, "up")
-    process = subprocess.Popen(
-        [sys.executable, "-P", "-m", "flows.cli.main", "up", *words],
-        stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
-    )  # fmt: skip
+    with running.open_log(home, "up") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "flows.cli.main", "up", *words],
+            stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+        )  # fmt: skip
     out = console(stderr=True)
     until = time.monotonic() + 300
     while time.monotonic() < until:

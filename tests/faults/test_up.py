@@ -70,8 +70,14 @@ class Upped:
         return int(pid)
 
     def api(self, path: str, **body: Any) -> Any:
-        """One request to its Prefect server."""
-        return httpx.post(f"http://127.0.0.1:{self.port}/api{path}", json=body, timeout=30).raise_for_status().json()
+        """One request to its Prefect server, again where its database was locked."""
+        url = f"http://127.0.0.1:{self.port}/api{path}"
+        for _ in range(20):
+            answer = httpx.post(url, json=body, timeout=60)
+            if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:
+                break
+            time.sleep(0.5)
+        return answer.raise_for_status().json()
 
     def runs(self) -> list[tuple[str, str]]:
         """Id and state of every flow run that has begun."""
