@@ -136,6 +136,8 @@ def reported(inner: Progress | None) -> Iterator[Report]:
         TagsContext(),
         contextlib.nullcontext() if is_brisk else temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 1}),
         get_client(sync_client=True, httpx_settings={"timeout": _TIMEOUT_SECONDS}) as client,
+        # Tags are the run's: for each task that has one the server would be asked whether a limit is set for it.
+        TagsContext(current_tags=set()),
     ):
         report = Report(client, UUID(flow_run.id), inner or Progress())
         try:

@@ -58,15 +58,24 @@ def tracked(chosen: Settings, bar: Bar, call: Callable[[], Outcome]) -> Outcome:
     up = running.current(chosen.layout)
     settings.prepare_prefect(chosen.layout, up.api_url if up is not None and up.is_ready else None)
     with _server(bar):
+        import httpx
         from prefect import tags
 
         from flows.handed import HANDED, Handed
 
-        token = HANDED.set(Handed(progress=bar))
+        handed = Handed(progress=bar)
+        token = HANDED.set(handed)
         try:
             with tags(settings.TAG, processes.tag()):
                 return call()
         except RunFailed as failed:
             return failed.outcome
+        except httpx.HTTPError as error:
+            if handed.outcome is None:
+                raise TransientError(
+                    "the Prefect server is gone; what was committed stays, run the command again for the rest"
+                ) from error
+            bar.console.print("the Prefect server is gone; the run came to its end all the same")
+            return handed.outcome
         finally:
             HANDED.reset(token)

@@ -3,6 +3,7 @@
 Belongs here: its arguments, and a line a run.  Does not belong here: watching (``flows.watch``).
 """
 
+import logging
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
@@ -66,6 +67,10 @@ def watch(
         serve(metrics, metrics_port, settings.metrics_host)
     make_run = chosen()
     out = console(stderr=True)
+    # Prefect takes our lines for the log of a run; what goes wrong between runs has nobody else to tell.
+    told = logging.StreamHandler()
+    told.setLevel(logging.WARNING)
+    logging.getLogger("flows").addHandler(told)
     out.print(f"watching {visible(str(settings.layout.inbox))}; stop with Ctrl-C")
 
     def tell(outcome: Outcome) -> None:

@@ -1,0 +1,84 @@
+"""The data does not wait for Prefect's server: it is killed in the middle of a run, stays away, and comes back."""
+
+import signal
+import sqlite3
+import sys
+from pathlib import Path
+
+import pytest
+
+NEWSMILL = Path(sys.executable).with_name("newsmill")
+FILES = 300
+
+
+def commits(mill):
+    """How many commits the ledger has; none before it exists."""
+    try:
+        with sqlite3.connect(f"file:{mill.home / 'ledger.sqlite'}?mode=ro", uri=True) as ledger:
+            return ledger.execute("SELECT count(*) FROM commits").fetchone()[0]
+    except sqlite3.OperationalError:
+        return 0
+
+
+def documents(mill):
+    return mill.one("SELECT count(*) FROM documents") if (mill.home / "warehouse.duckdb").exists() else 0
+
+
+@pytest.fixture
+def inbox(mill, write_news):
+    folder = mill.home / "inbox" / "a"
+    folder.mkdir(parents=True)
+    for number in range(FILES):
+        (folder / f"{number}.txt").write_text(write_news(number))
+    return folder
+
+
+def test_a_server_that_dies_in_the_middle_of_a_run_costs_nothing(prefect_server, mill, inbox, write_news):
+    (server,) = prefect_server.running
+    watcher = prefect_server.start(
+        NEWSMILL,
+        "watch",
+        "--home",
+        mill.home,
+        "--trigger",
+        "flow",
+        "--set",
+        "batch_files=5",
+        "--set",
+        "publish_seconds=600",
+    )
+    prefect_server.until(lambda: commits(mill) >= 3)
+    prefect_server.kill(server)
+    assert commits(mill) < FILES / 5, "the server died in the middle"
+    prefect_server.until(lambda: documents(mill) == FILES, what="the data of the run")
+    (inbox / "without.txt").write_text(write_news(FILES))
+    prefect_server.until(lambda: documents(mill) == FILES + 1, what="the data of a run without a server")
+    assert "does not answer: this run is known to the ledger only" in prefect_server.output()
+    again = prefect_server.up()
+    before = len(prefect_server.runs())
+    (inbox / "again.txt").write_text(write_news(FILES + 1))
+    prefect_server.until(lambda: documents(mill) == FILES + 2, what="the data of a run with the server that is back")
+    prefect_server.until(lambda: len(prefect_server.runs()) == before + 1)
+    assert mill.column("SELECT DISTINCT status FROM runs") == ["completed"]
+    assert mill.column("SELECT DISTINCT orchestrator FROM runs ORDER BY ALL") == ["direct", "prefect"]
+    assert mill.problems() == []
+    # Even while nobody takes what is left of Prefect's own events.
+    prefect_server.kill(again)
+    watcher.send_signal(signal.SIGTERM)
+    assert watcher.wait(20) == 143
+
+
+@pytest.mark.long
+def test_a_watcher_tells_of_files_when_the_server_is_back(prefect_server, mill, inbox, write_news):
+    """Needs no worker: an event that the server has accepted is what counts."""
+    for process in prefect_server.running:
+        prefect_server.kill(process)
+    watcher = prefect_server.start(NEWSMILL, "watch", "--home", mill.home, "--trigger", "event")
+    prefect_server.until(lambda: "did not take the event" in prefect_server.output())
+    prefect_server.up()
+    wanted = {"event": {"name": ["newsmill.files.settled"]}, "occurred": {"since": "2020-01-01T00:00:00Z"}}
+    (event,) = prefect_server.until(lambda: prefect_server.ask("events/filter", filter=wanted)["events"])
+    assert event["payload"] == {"files": FILES}
+    assert event["resource"]["prefect.resource.id"] == "newsmill.inbox.newsmill"
+    watcher.send_signal(signal.SIGTERM)
+    assert watcher.wait(20) == 143
