@@ -1,6 +1,6 @@
 """What ``newsmill up`` runs: the Prefect server, the deployments' registration, a worker, the watcher.
 
-Belongs here: the command and the order of each, and finding a free port.  Does not belong here: when one is started
+Belongs here: the command, order and environment of each, and finding a free port.  Does not belong here: when one is started
 again (``flows.supervise``), doing it (``flows.up``).
 """
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from flows import guard
 from flows.running import Running
-from flows.settings import Settings
+from flows.settings import PREFIX, Settings, inherited
 
 HOST = "127.0.0.1"
 # -P: a folder named like one of ours, where `up` is started, is none of ours.
@@ -77,6 +77,32 @@ def services(settings: Settings, running: Running, options: UpOptions, words: Se
         ),
         Service(name="worker", command=(*_PYTHON, "prefect", *worker), grace=4.0, needs="deployments"),
     ]
+
+
+def environment(settings: Settings, api_url: str) -> dict[str, str]:
+    """The environment of what ``newsmill up`` runs: a Prefect of the home's own, whatever else a person has.
+
+    The ledger's URL goes along, because a worker starts its runs in folders where no newsmill.toml is.
+    """
+    home = settings.layout
+    kept = inherited("PREFECT_API_", "PREFECT_PROFILE", "PREFECT_HOME", "PREFECT__")
+    own = {
+        "PREFECT_HOME": str(home.prefect.absolute()),
+        "PREFECT_API_URL": api_url,
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "PREFECT_SERVER_UI_STATIC_DIRECTORY": str((home.prefect / "ui").absolute()),
+        "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
+        "DO_NOT_TRACK": "1",
+        "PYTHONUNBUFFERED": "1",
+    }
+    # What a person has chosen in these stays.
+    defaults = {
+        "PREFECT_SERVER_DEPLOYMENTS_CONCURRENCY_SLOT_WAIT_SECONDS": "5",
+        "PREFECT_WORKER_QUERY_SECONDS": "5",
+    }
+    if settings.ledger_url is not None:
+        own[f"{PREFIX}LEDGER_URL"] = settings.ledger_url
+    return {**defaults, **kept, **own}
 
 
 def is_free(port: int) -> bool:

@@ -273,31 +273,9 @@ def prepare_prefect(home: Home, api_url: str | None = None) -> None:
         os.environ.setdefault(name, value)
 
 
-def for_services(settings: Settings, api_url: str) -> dict[str, str]:
-    """The environment of what ``newsmill up`` runs: a Prefect of the home's own, whatever else a person has.
-
-    The ledger's URL goes along, because a worker starts its runs in folders where no newsmill.toml is.
-    """
-    home = settings.layout
-    elsewhere = ("PREFECT_API_", "PREFECT_PROFILE", "PREFECT_HOME", "PREFECT__")
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(elsewhere)}
-    own = {
-        "PREFECT_HOME": str(home.prefect.absolute()),
-        "PREFECT_API_URL": api_url,
-        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-        "PREFECT_SERVER_UI_STATIC_DIRECTORY": str((home.prefect / "ui").absolute()),
-        "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
-        "DO_NOT_TRACK": "1",
-        "PYTHONUNBUFFERED": "1",
-    }
-    # What a person has chosen in these stays.
-    defaults = {
-        "PREFECT_SERVER_DEPLOYMENTS_CONCURRENCY_SLOT_WAIT_SECONDS": "5",
-        "PREFECT_WORKER_QUERY_SECONDS": "5",
-    }
-    if settings.ledger_url is not None:
-        own[f"{PREFIX}LEDGER_URL"] = settings.ledger_url
-    return {**defaults, **kept, **own}
+def inherited(*left_out: str) -> dict[str, str]:
+    """The environment for a process of ours, without the variables that begin so."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(left_out)}
 
 
 @contextmanager

@@ -16,8 +16,8 @@ import httpx
 
 from flows import processes, running, server, stuck, supervise
 from flows.running import MARK, Running
-from flows.services import Service, UpOptions, free_port, is_free, services
-from flows.settings import Settings, for_services
+from flows.services import Service, UpOptions, environment, free_port, is_free, services
+from flows.settings import Settings
 from flows.supervise import State
 from warehouse.durable import make_folder
 from warehouse.errors import ConfigError
@@ -35,16 +35,16 @@ class Up:
         self.services = {service.name: service for service in chosen}
         self.states = {service.name: State(needs=service.needs) for service in chosen}
         self.guards: dict[str, subprocess.Popen[bytes]] = {}
-        self.environment = for_services(settings, here.api_url)
+        self.environment = environment(settings, here.api_url)
         self.next_look = 0.0
 
     def start(self, name: str, now: float) -> None:
         """Start one service behind its guard."""
-        environment = {**self.environment, MARK: f"{self.here.mark}-{name}"}
+        marked = {**self.environment, MARK: f"{self.here.mark}-{name}"}
         try:
             with running.open_log(self.settings.layout, name) as log:
                 guard = subprocess.Popen(
-                    self.services[name].guarded(), stdin=subprocess.PIPE, stdout=log, stderr=log, env=environment,
+                    self.services[name].guarded(), stdin=subprocess.PIPE, stdout=log, stderr=log, env=marked,
                     start_new_session=True,
                 )  # fmt: skip
         except OSError as error:

@@ -11,8 +11,8 @@ import pytest
 
 from flows import processes, running, stuck, supervise
 from flows.running import MARK, Running
-from flows.services import UpOptions, free_port, is_free, services
-from flows.settings import Settings, for_services
+from flows.services import UpOptions, environment, free_port, is_free, services
+from flows.settings import Settings
 from flows.supervise import State
 from warehouse.errors import TransientError, WarehouseBusy
 from warehouse.layout import Home
@@ -177,7 +177,7 @@ def test_every_service_works_on_the_home_and_on_its_own_server(tmp_path: Path, m
     assert chosen["server"].command[-4:] == ("--host", "127.0.0.1", "--port", "4711")
     assert chosen["watcher"].command[-6:] == (*words, "--settle", "2", "--metrics-port", "9464")
     assert "pool" in chosen["worker"].command
-    found = for_services(settings, here.api_url)
+    found = environment(settings, here.api_url)
     assert found["PREFECT_API_URL"] == "http://127.0.0.1:4711/api"
     assert found["PREFECT_HOME"] == str(tmp_path / "prefect")
     assert found["PREFECT_SERVER_ANALYTICS_ENABLED"] == "false"
