@@ -1,7 +1,7 @@
 """What ``newsmill up`` runs: the Prefect server, the deployments' registration, a worker, the watcher.
 
-Belongs here: the command, order and environment of each, and finding a free port.  Does not belong here: when one is started
-again (``flows.supervise``), doing it (``flows.up``).
+Belongs here: the command, order and environment of each, and finding a free port.  Does not belong here: when one is
+started again (``flows.supervise``), doing it (``flows.up``).
 """
 
 import socket
