@@ -122,6 +122,7 @@ class Run:
         with self.timed("commit"):
             committed = replace(receipt, sightings=(), gone=()) if self.is_replay else receipt
             ledger.append(self.book, self.outcome.run_id, receipt=committed)
+        self.progress.committed(receipt)
         self.outcome.count("gone", len(receipt.gone))
         self.count(receipt.sightings)
         for span in receipt.spans:
@@ -197,6 +198,7 @@ class Run:
         self.last_publish = (time.monotonic(), published.seconds)
         if published.path is not None:
             self.outcome.published = str(published.path)
+        self.progress.published()
 
     def end(self, status: RunStatus, error: str | None) -> None:
         """Record how it ended."""

@@ -16,12 +16,14 @@ from tasks.roots import Root
 class Handed:
     """Where the run reports to, and where it looks; ``outcome`` is there once the run's data work has ended well.
 
-    Roots hold names from outside, which need not be text and are none of Prefect's business.
+    ``flow_run_id`` is what the server knows the run by.  Roots hold names from outside, which need not be text and are
+    none of Prefect's business.
     """
 
     progress: Progress | None = None
     roots: Sequence[Root] | None = None
     outcome: Outcome | None = None
+    flow_run_id: str | None = None
 
 
 HANDED: ContextVar[Handed | None] = ContextVar("HANDED", default=None)

@@ -6,27 +6,31 @@ in which order (``flows.run``); no classes, so that the flows load by path as we
 Parameters are plain words: paths are percent-encoded, so that a name that is no text never reaches Prefect.
 """
 
+import functools
 import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import httpx
 from prefect import flow, tags
+from prefect.context import SettingsContext, get_settings_context
+from prefect.runtime import flow_run
 from prefect.settings import (
     PREFECT_CLIENT_MAX_RETRIES,
     PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
+    Settings,
     get_current_settings,
     temporary_settings,
 )
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
-from flows import run
+from flows import processes, run, server
 from flows.handed import HANDED, Handed
 from flows.report import reported
 from flows.settings import TAG, load
-from flows.summary import Outcome, RunFailed
+from flows.summary import Outcome, Progress, RunFailed
 from tasks import direct, tracked
 from tasks.roots import Root
+from warehouse.errors import NewsmillError
 from warehouse.uri import to_path
 
 # A task waits for a worker, and the pool has as many as are set: more threads than workers, so that none is idle.
@@ -51,6 +55,7 @@ def ingest(
 
     """
     handed, chosen = HANDED.get() or Handed(), load(settings).settings
+    handed.flow_run_id = flow_run.get_id()
     names = [to_path(path) for path in paths]
     with reported(handed.progress) as report:
         handed.outcome = outcome = run.ingest(
@@ -75,41 +80,52 @@ def replay(
 
     """
     handed, chosen = HANDED.get() or Handed(), load(settings).settings
+    handed.flow_run_id = flow_run.get_id()
     with reported(handed.progress) as report:
         handed.outcome = outcome = run.replay(chosen, tracked, file_ids=file_ids, unread=unread, progress=report)
         report.try_to(lambda: report.outcome(chosen, outcome))
         return RunFailed.check(outcome)
 
 
-def _answers(url: str) -> bool:
-    try:
-        return httpx.get(f"{url.rstrip('/')}/health", timeout=2).is_success
-    except httpx.HTTPError:
-        return False
-
-
-def ingest_here(flags: Mapping[str, Any], roots: Sequence[Root] | None = None) -> Outcome:
+def ingest_here(
+    flags: Mapping[str, Any], roots: Sequence[Root] | None = None, progress: Progress | None = None
+) -> Outcome:
     """The ingest flow in this process; what a server that is gone cannot track is done all the same.
 
     ``flags``: the settings that were given, as the flow takes them; ``roots``: where to look, the inbox if None.
     """
-    url = get_current_settings().api.url
-    if url is not None and not _answers(url):
-        logger.warning("the Prefect server at %s does not answer: this run is known to the ledger only", url)
-        return run.ingest(load(flags).settings, direct, roots=roots)
-    handed = Handed(roots=roots)
+    handed = Handed(roots=roots, progress=progress)
     token = HANDED.set(handed)
-    # No heartbeat: its thread sleeps in whole seconds, and the flow waits for it at its end.
-    brisk = temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None, PREFECT_CLIENT_MAX_RETRIES: 1})
+    url = get_current_settings().api.url
     try:
-        with brisk, tags(TAG):
-            return ingest(settings=dict(flags))
+        if url is None or server.answers(url):
+            server.tell(url)
+            with _brisk(), tags(TAG, processes.tag()):
+                return ingest(settings=dict(flags))
+        logger.warning("the Prefect server at %s does not answer: this run is known to the ledger only", url)
     except RunFailed as failed:
         return failed.outcome
-    except httpx.HTTPError as error:
+    except Exception as error:
+        # Prefect wraps what its client meets in errors of many kinds; ours mean what they say.
+        if isinstance(error, NewsmillError | OSError) and handed.outcome is None:
+            raise
         logger.warning("the Prefect server is gone, the ledger knows how this run ended: %r", error)
+        if handed.flow_run_id is not None:
+            server.keep(handed.flow_run_id, handed.outcome)
         if handed.outcome is not None:
             return handed.outcome
     finally:
         HANDED.reset(token)
-    return run.ingest(load(flags).settings, direct, roots=roots)
+    return run.ingest(load(flags).settings, direct, roots=roots, progress=progress)
+
+
+@functools.cache
+def _brisk_settings() -> Settings:
+    # No heartbeat: its thread sleeps in whole seconds, and the flow waits for it at its end.
+    with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None, PREFECT_CLIENT_MAX_RETRIES: 1}) as settings:
+        return settings
+
+
+def _brisk() -> SettingsContext:
+    """Prefect's settings for a run in a warm process, made once: to make them takes as long as to ingest a file."""
+    return SettingsContext(profile=get_settings_context().profile, settings=_brisk_settings())

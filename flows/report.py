@@ -21,6 +21,8 @@ from flows.summary import Outcome, Progress, RunFailed
 if TYPE_CHECKING:
     from prefect.client.orchestration import SyncPrefectClient
 
+    from warehouse.records import Receipt
+
 # A progress bar that moves this often looks alive; a run that is shorter has one at its end.
 _PROGRESS_SECONDS = 2.0
 _TIMEOUT_SECONDS = 5.0
@@ -48,6 +50,14 @@ class Report(Progress):
         if name == "files" and total and time.monotonic() >= self.next_progress:
             self.try_to(lambda: self._progress(100 * done / total))
             self.next_progress = time.monotonic() + _PROGRESS_SECONDS
+
+    def committed(self, receipt: "Receipt") -> None:
+        """Hand it on."""
+        self.inner.committed(receipt)
+
+    def published(self) -> None:
+        """Hand it on."""
+        self.inner.published()
 
     def try_to(self, send: Callable[[], object]) -> None:
         """Send something; after the first failure the rest of the report is left out."""
@@ -119,13 +129,17 @@ def reported(inner: Progress | None) -> Iterator[Report]:
     from prefect.client.orchestration import get_client
     from prefect.context import TagsContext
     from prefect.runtime import flow_run
-    from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
+    from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, get_current_settings, temporary_settings
 
     # Prefect hands our lines on, but leaves them at the level of the root logger, which takes warnings only.
     for name in RUN_ENVIRONMENT["PREFECT_LOGGING_EXTRA_LOGGERS"].split(","):
         logging.getLogger(name).setLevel(logging.INFO)
+    # To make other settings takes longer than most runs of a watcher, who has these already.
+    is_brisk = get_current_settings().client.max_retries <= 1
     with (
-        temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 1}),
+        # For every tag of a task Prefect asks the server for limits, twice a task: tags are for the run.
+        TagsContext(),
+        contextlib.nullcontext() if is_brisk else temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 1}),
         get_client(sync_client=True, httpx_settings={"timeout": _TIMEOUT_SECONDS}) as client,
         # Tags are the run's: for each task that has one the server would be asked whether a limit is set for it.
         TagsContext(current_tags=set()),

@@ -96,6 +96,7 @@ class Settings(BaseModel):
     keep_runs_days: int = Field(
         30, ge=1, description="age at which the maintenance removes newsmill's runs from Prefect's database"
     )
+    metrics_host: str = Field("127.0.0.1", description="address at which --metrics-port listens")
     shown_examples: int = Field(
         5, ge=0, le=100, description="titles, and a file a reason, that a run shows on a Prefect server; 0 for none"
     )
@@ -256,11 +257,11 @@ RUN_ENVIRONMENT = {
 }
 
 
-def prepare_prefect(home: Home) -> None:
+def prepare_prefect(home: Home, api_url: str | None = None) -> None:
     """Set what Prefect must find in the environment before it is imported; what a person has set stays.
 
-    No telemetry, time enough for a temporary server on a busy machine, and its state in the home unless the person
-    has a Prefect of their own.
+    No telemetry, time enough for a temporary server on a busy machine; its state in the home, and the server at
+    ``api_url``, unless the person has a Prefect of their own.
     """
     defaults = {
         **RUN_ENVIRONMENT,
@@ -276,8 +277,15 @@ def prepare_prefect(home: Home) -> None:
             # Logs and parameters of runs are nobody else's business.
             home.prefect.chmod(0o700)
         defaults["PREFECT_HOME"] = str(home.prefect.absolute())
+        if api_url is not None:
+            defaults["PREFECT_API_URL"] = api_url
     for name, value in defaults.items():
         os.environ.setdefault(name, value)
+
+
+def inherited(*left_out: str) -> dict[str, str]:
+    """The environment for a process of ours, without the variables that begin so."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(left_out)}
 
 
 @contextmanager

@@ -7,6 +7,7 @@ Belongs here: counts, the sentences about them, and the next command to try.  Do
 from dataclasses import dataclass, field
 
 from warehouse.errors import TransientError
+from warehouse.records import Receipt
 
 # In the order in which a person asks.
 PATHS = {
@@ -30,6 +31,12 @@ class Progress:
 
     def step(self, name: str, done: int, total: int | None) -> None:
         """``done`` of ``total`` files or commits of a step are dealt with; None while the total is unknown."""
+
+    def committed(self, receipt: Receipt) -> None:
+        """A batch, or a cut of one, is in the ledger."""
+
+    def published(self) -> None:
+        """Everything that is in the ledger can be queried."""
 
 
 @dataclass(slots=True)

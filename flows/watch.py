@@ -6,18 +6,23 @@ which the run finds out for itself against the ledger; a look that misses or rep
 else.
 
 Looking means a whole walk, so that it works on every file system and nothing that was moved in, renamed or overflowed
-can be missed; the interval grows with what a walk costs.
+can be missed; the interval grows with what a walk costs.  Where the file system tells what was touched, that is looked
+at between two walks.
 """
 
 import logging
+import math
+import os
+import stat
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from flows import events, run
 from flows.settings import Settings
-from flows.summary import Outcome
+from flows.summary import Outcome, Progress
+from flows.touched import Touched
 from tasks import direct
 from tasks.discover import DiscoverOptions, ignored, is_settled
 from tasks.roots import INBOX, Root, known_root
@@ -26,11 +31,14 @@ from warehouse import raw_files
 from warehouse.clock import now_us
 from warehouse.durable import make_folder
 from warehouse.errors import TransientError
+from warehouse.raw_files import Found
 from warehouse.records import Stamp
 from warehouse.uri import to_uri
 
 # So many files are looked up one by one; more are found sooner by a walk over the inbox.
 _FEW = 20
+# A flood of words from the file system shall not keep a processor busy.
+_TOUCHED_SHARE = 0.2
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +55,7 @@ class WatchOptions:
     settle_seconds: float = 0.5
     sweep_seconds: float = 300.0
     look_seconds: float = 0.25
-    share: float = 0.2
+    share: float = 0.05
     retry_seconds: float = 5.0
 
 
@@ -66,18 +74,18 @@ class Due:
 MakeRun = Callable[[Due], Outcome | None]
 
 
-def direct_runs(settings: Settings, options: WatchOptions) -> MakeRun:
+def direct_runs(settings: Settings, options: WatchOptions, progress: Progress | None = None) -> MakeRun:
     """Runs in this process, without Prefect."""
     chosen = settings.model_copy(update={"settle_seconds": options.settle_seconds})
-    return lambda due: run.ingest(chosen, direct, roots=due.roots)
+    return lambda due: run.ingest(chosen, direct, roots=due.roots, progress=progress)
 
 
-def flow_runs(flags: Mapping[str, Any], options: WatchOptions) -> MakeRun:
+def flow_runs(flags: Mapping[str, Any], options: WatchOptions, progress: Progress | None = None) -> MakeRun:
     """Flow runs in this process, on the server that Prefect is configured for; ``flags``: the settings as given."""
     from flows.ingest import ingest_here
 
     chosen = {**flags, "settle_seconds": options.settle_seconds}
-    return lambda due: ingest_here(chosen, due.roots)
+    return lambda due: ingest_here(chosen, due.roots, progress)
 
 
 def event_runs(settings: Settings) -> MakeRun:
@@ -105,13 +113,16 @@ class Settling:
         self.done: dict[bytes, Stamp] = {}
         self.waiting: dict[bytes, tuple[Stamp, float]] = {}
 
-    def look(self, folder: bytes, now: float) -> dict[bytes, Stamp]:
-        """Walk once at the monotonic second ``now``; the files that have settled and that no run was made for."""
+    def look(self, folder: bytes, now: float, paths: Collection[bytes] | None = None) -> dict[bytes, Stamp]:
+        """Look once at the monotonic second ``now``; the files that have settled and that no run was made for.
+
+        Everything is walked, unless ``paths`` says where something was touched: then they and what waits are looked at.
+        """
         seen: dict[bytes, Stamp] = {}
         waiting: dict[bytes, tuple[Stamp, float]] = {}
         ready: dict[bytes, Stamp] = {}
         clock_ns = now_us() * 1000
-        for found in raw_files.walk(folder, is_ignored=self.is_ignored):
+        for found in self._entries(folder, paths):
             seen[found.path] = found.stamp
             if self.done.get(found.path) == found.stamp:
                 continue
@@ -121,9 +132,34 @@ class Settling:
             if now - since >= self.settle_seconds and is_settled(found.stamp.mtime_ns, clock_ns, self.settle_seconds):
                 ready[found.path] = found.stamp
             waiting[found.path] = (found.stamp, since)
-        self.done = {path: stamp for path, stamp in self.done.items() if path in seen}
+        if paths is None:
+            self.done = {path: stamp for path, stamp in self.done.items() if path in seen}
         self.waiting = waiting
         return ready
+
+    def _entries(self, folder: bytes, paths: Collection[bytes] | None) -> Iterator[Found]:
+        if paths is None:
+            yield from raw_files.walk(folder, is_ignored=self.is_ignored)
+            return
+        real = os.path.realpath(folder)
+        for path in {*paths, *self.waiting}:
+            above, whole = os.path.dirname(path), os.path.join(real, path)
+            # A walk enters neither what is ignored nor symlinks, and these two ways to look must agree.
+            if any(map(self.is_ignored, path.split(b"/"))) or os.path.realpath(os.path.dirname(whole)) != (
+                os.path.join(real, above) if above else real
+            ):
+                continue
+            found = raw_files.look(folder, path)
+            if stat.S_ISDIR(found.mode):
+                yield from raw_files.walk(folder, path, is_ignored=self.is_ignored)
+            elif not isinstance(found.error, FileNotFoundError):
+                yield found
+
+    def next_look(self, now: float) -> float:
+        """Seconds until something that waits can have settled; infinite where nothing waits."""
+        moments = [since + self.settle_seconds - now for _, since in self.waiting.values()]
+        # Again in a moment, where the file's own time says that it was changed later than it was seen.
+        return max(0.02, min(moments)) if moments else math.inf
 
     def settle(self, files: dict[bytes, Stamp]) -> None:
         """A run was made for these."""
@@ -144,11 +180,13 @@ def watch(
     options: WatchOptions,
     *,
     on_run: Callable[[Outcome], None] | None = None,
+    on_look: Callable[[int], None] = lambda _waiting: None,
     is_over: Callable[[], bool] = lambda: False,
 ) -> None:
     """Make a run whenever files have settled, and at the latest after ``sweep_seconds``, until ``is_over``.
 
     The first run is made at once, for what arrived while nobody watched.  An inbox that is removed is made again.
+    ``on_run`` is told what a run did, ``on_look`` how many files wait.
     What may pass (a full disk, say) is logged and tried again after ``retry_seconds``; what may not is raised.
     """
     folder = settings.layout.inbox
@@ -158,24 +196,33 @@ def watch(
     if settings.cache is not None:
         language.configure(settings.cache)
     language.preload()
-    while not is_over():
-        started = time.monotonic()
-        make_folder(folder)
-        ready = settling.look(bytes(folder), started)
-        took = time.monotonic() - started
-        if ready or started >= due:
-            pause = options.sweep_seconds
-            is_sweep = started >= due
-            try:
-                outcome = make_run(Due(len(ready), None if is_sweep else _roots(settings, ready)))
-            except (TransientError, OSError) as error:
-                pause = min(pause, options.retry_seconds)
-                logger.warning("run failed, tried again in %g s: %s", pause, error)
-            else:
-                if on_run is not None and outcome is not None:
-                    on_run(outcome)
-            settling.settle(ready)
-            due = time.monotonic() + pause if is_sweep else min(due, time.monotonic() + pause)
-        rest = max(options.look_seconds, took / options.share)
-        # What has been seen shall not wait for longer than it takes to settle.
-        time.sleep(min(rest, max(options.look_seconds, options.settle_seconds)) if settling.waiting else rest)
+    with Touched(bytes(folder)) as touched:
+        walk_at = due
+        while not is_over():
+            started = time.monotonic()
+            make_folder(folder)
+            names = touched.taken()
+            is_walk = names is None or started >= walk_at
+            ready = settling.look(bytes(folder), started, None if is_walk else names)
+            took = time.monotonic() - started
+            if is_walk:
+                walk_at = started + max(options.look_seconds, took / options.share)
+            on_look(len(settling.waiting))
+            if ready or started >= due:
+                is_sweep = started >= due
+                pause = options.sweep_seconds
+                try:
+                    outcome = make_run(Due(len(ready), None if is_sweep else _roots(settings, ready)))
+                except (TransientError, OSError) as error:
+                    pause = min(pause, options.retry_seconds)
+                    logger.warning("run failed, tried again in %g s: %s", pause, error)
+                else:
+                    if on_run is not None and outcome is not None:
+                        on_run(outcome)
+                settling.settle(ready)
+                on_look(len(settling.waiting))
+                due = time.monotonic() + pause if is_sweep else min(due, time.monotonic() + pause)
+            if not is_walk:
+                time.sleep(took / _TOUCHED_SHARE)
+            now = time.monotonic()
+            touched.wait(max(0.0, min(walk_at - now, settling.next_look(now))))

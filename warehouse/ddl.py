@@ -4,6 +4,7 @@ Belongs here: how a column, view, macro or reference table is spelt in DuckDB.  
 there are (``schema``) or filling them (``loader``).
 """
 
+import functools
 import hashlib
 from importlib import resources
 from typing import NamedTuple
@@ -121,6 +122,7 @@ def table_statements() -> list[str]:
     return [ABOUT, *(statement for name, table in TABLES.items() for statement in _table(name, table))]
 
 
+@functools.cache
 def _file(kind: str, name: str) -> str:
     return resources.files("warehouse.sql").joinpath(kind, f"{name}.sql").read_text(encoding="utf-8")
 
@@ -161,6 +163,8 @@ def macro_header(name: str) -> Header:
     return _header(_file("macros", name))
 
 
+# Every publish asks for all statements, to see whether they are what its base has; rows and files do not change.
+@functools.cache
 def _reference(name: str, table: pa.Schema) -> list[str]:
     values = ",\n".join(
         "("

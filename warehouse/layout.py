@@ -68,6 +68,11 @@ class Home:
         """State of a Prefect server that newsmill starts itself."""
         return self.path / "prefect"
 
+    @property
+    def up(self) -> Path:
+        """What ``newsmill up`` remembers, and the logs of what it runs."""
+        return self.path / "up"
+
     def part(self, kind: str, name: str) -> Path:
         """Path of one part, by the kind of part and its content-addressed name."""
         return self.lake / kind / name

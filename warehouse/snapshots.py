@@ -5,6 +5,7 @@ is in the tables (``loader``) or asking them (``queries``).
 """
 
 import contextlib
+import functools
 import itertools
 import os
 import re
@@ -83,6 +84,16 @@ def opened(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
 
 def about(path: Path) -> About:
     """What a snapshot says about itself."""
+    try:
+        found = path.stat()
+    except OSError as error:
+        raise DamagedError(f"snapshot {path} cannot be opened ({error.strerror}); run `newsmill rebuild`") from error
+    return _about(path, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+
+
+@functools.lru_cache(maxsize=4)
+def _about(path: Path, *_stamp: int) -> About:
+    # A run asks several times, and a snapshot never changes.
     with uninterrupted(), opened(path) as connection:
         return about_open(connection, path)
 

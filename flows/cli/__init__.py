@@ -8,6 +8,11 @@ Belongs here: arguments, exit codes, and showing results.  Does not belong here:
 COMMANDS: dict[str, tuple[str, str]] = {
     "ingest": ("flows.cli.ingest:ingest", "Ingest everything new below PATHS, or in the inbox."),
     "watch": ("flows.cli.watch:watch", "Ingest files as they settle in the inbox, until it is stopped."),
+    "up": (
+        "flows.cli.up:up",
+        "Run everything on this machine: Prefect's server and pages, the schedules, a worker, the watcher.",
+    ),
+    "down": ("flows.cli.up:down", "End the newsmill up of this home, and wait until it has ended."),
     "deploy": (
         "flows.cli.deploy:deploy",
         "Register the deployments on a Prefect server: ingest and maintain, with schedule and trigger.",

@@ -8,20 +8,12 @@ import subprocess
 from collections.abc import Callable, Iterator
 from urllib.parse import urlsplit, urlunsplit
 
-from flows import settings
+from flows import processes, running, settings
 from flows.cli.render import Bar
+from flows.server import answers
 from flows.settings import Settings
 from flows.summary import Outcome, RunFailed
 from warehouse.errors import TransientError
-
-
-def _answers(url: str) -> bool:
-    import httpx
-
-    try:
-        return httpx.get(f"{url.rstrip('/')}/health", timeout=5).is_success
-    except httpx.HTTPError:
-        return False
 
 
 def _shown(url: str) -> str:
@@ -40,7 +32,7 @@ def _server(bar: Bar) -> Iterator[None]:
     from prefect.settings import get_current_settings
 
     url = get_current_settings().api.url
-    if url is not None and _answers(url):
+    if url is not None and answers(url):
         yield
         return
     words = "no Prefect server is configured" if url is None else f"the Prefect server at {_shown(url)} does not answer"
@@ -73,8 +65,9 @@ def _server(bar: Bar) -> Iterator[None]:
 
 
 def tracked(chosen: Settings, bar: Bar, call: Callable[[], Outcome]) -> Outcome:
-    """Call a flow under Prefect."""
-    settings.prepare_prefect(chosen.layout)
+    """Call a flow under Prefect: a person's own server, that of ``newsmill up`` where it runs, else a temporary one."""
+    up = running.current(chosen.layout)
+    settings.prepare_prefect(chosen.layout, up.api_url if up is not None and up.is_ready else None)
     with _server(bar):
         import httpx
         from prefect import tags
@@ -84,7 +77,7 @@ def tracked(chosen: Settings, bar: Bar, call: Callable[[], Outcome]) -> Outcome:
         handed = Handed(progress=bar)
         token = HANDED.set(handed)
         try:
-            with tags(settings.TAG):
+            with tags(settings.TAG, processes.tag()):
                 return call()
         except RunFailed as failed:
             return failed.outcome

@@ -1,6 +1,7 @@
 """``newsmill status``.
 
-Belongs here: what is in, what waits, and how the last runs ended.  Does not belong here: proofs (``verify``).
+Belongs here: what is in, what waits, what of ``newsmill up`` runs, how the last runs ended.  Does not belong here:
+proofs (``verify``).
 """
 
 from dataclasses import asdict
@@ -29,7 +30,7 @@ def status(*, format: Format = "table", common: Common = DEFAULT) -> int:  # noq
     newsmill status --format json
     ```
     """
-    from flows import run
+    from flows import run, running
 
     settings = common.settings
     home = settings.layout
@@ -46,8 +47,11 @@ def status(*, format: Format = "table", common: Common = DEFAULT) -> int:  # noq
             is_running = False
     except WarehouseBusy:
         is_running = True
+    here = running.current(home)
     answer: dict[str, Any] = {
         "home": str(home.path),
+        "up": None if here is None else {"pid": here.pid, "address": here.address, "metrics_port": here.metrics_port,
+                                         "is_ready": here.is_ready, "services": here.services},
         "paths": asdict(paths),
         "warehouse": totals,
         "snapshot": newest.name if newest else None,
@@ -66,6 +70,8 @@ def status(*, format: Format = "table", common: Common = DEFAULT) -> int:  # noq
         return 0
     out = console()
     out.print(f"home {visible(answer['home'])}, {'an ingest is running' if is_running else 'no ingest is running'}")
+    if here is not None:
+        out.print(f"newsmill up, process {here.pid}: {here.address}, {running.told(here)}")
     out.print(table([{"paths": n, "": name} for name, n in asdict(paths).items() if n], ["paths", ""]))
     if totals:
         out.print(table([totals], list(totals)))

@@ -23,6 +23,7 @@ def watch(
     settle: Annotated[float, Parameter(help="Seconds for which a file must have been left alone.")] = 0.5,
     sweep: Annotated[float, Parameter(help="Seconds after which everything is looked at again.")] = 300.0,
     trigger: Trigger = "run",
+    metrics_port: Annotated[int | None, Parameter(help="Port at which Prometheus reads metrics; default none.")] = None,
     common: Common = DEFAULT,
 ) -> int:
     """Ingest files as they settle in the inbox, until it is stopped.
@@ -39,6 +40,7 @@ def watch(
     """
     settings = common.settings
     from flows import run
+    from flows.metrics import Metrics, serve
     from flows.settings import prepare_prefect
     from flows.watch import MakeRun, WatchOptions, direct_runs, event_runs, flow_runs
     from flows.watch import watch as keep_watch
@@ -49,16 +51,20 @@ def watch(
     run.check(settings)
     options = WatchOptions(settle_seconds=settle, sweep_seconds=sweep)
 
+    metrics = Metrics()
+
     def chosen() -> MakeRun:
         if trigger == "run":
-            return direct_runs(settings, options)
+            return direct_runs(settings, options, metrics)
         prepare_prefect(settings.layout)
         from prefect.settings import get_current_settings
 
         if get_current_settings().api.url is None:
             raise ConfigError(f"--trigger {trigger} needs a Prefect server: set PREFECT_API_URL")
-        return flow_runs(common.flags(), options) if trigger == "flow" else event_runs(settings)
+        return flow_runs(common.flags(), options, metrics) if trigger == "flow" else event_runs(settings)
 
+    if metrics_port is not None:
+        serve(metrics, metrics_port, settings.metrics_host)
     make_run = chosen()
     out = console(stderr=True)
     # Prefect takes our lines for the log of a run; what goes wrong between runs has nobody else to tell.
@@ -68,8 +74,9 @@ def watch(
     out.print(f"watching {visible(str(settings.layout.inbox))}; stop with Ctrl-C")
 
     def tell(outcome: Outcome) -> None:
+        metrics.ended(settings.layout, outcome)
         if outcome.is_news or outcome.failures:
             out.print(visible(headline(outcome)))
 
-    keep_watch(settings, make_run, options, on_run=tell)
+    keep_watch(settings, make_run, options, on_run=tell, on_look=metrics.pending.set)
     return 0

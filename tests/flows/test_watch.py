@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from flows.touched import Touched
 from flows.watch import Settling, WatchOptions, direct_runs, watch
 
 
@@ -79,6 +80,106 @@ def test_half_written_names_never_settle(tmp_path):
     assert settling.look(os.fsencode(tmp_path), 0.0) == {}
     (tmp_path / "a.part").rename(tmp_path / "a")
     assert list(settling.look(os.fsencode(tmp_path), 0.0)) == [b"a"]
+
+
+def test_a_look_at_what_was_touched_sees_what_a_walk_sees(tmp_path):
+    folder, outside = tmp_path / "inbox", tmp_path / "outside"
+    for name in ("inbox/a/b", "inbox/.hidden", "outside"):
+        (tmp_path / name).mkdir(parents=True)
+    for path in (folder / "top.txt", folder / "a" / "b" / "deep.txt", folder / ".hidden" / "x.txt", outside / "x.txt"):
+        path.write_text("x")
+        os.utime(path, (1, 1))
+    (folder / "link").symlink_to(outside)
+    (folder / "a" / "ring").symlink_to(folder)
+    root = os.fsencode(folder)
+    told = {
+        b"top.txt",
+        b"a",
+        b".hidden/x.txt",
+        b".hidden",
+        b"link/x.txt",
+        b"a/ring/top.txt",
+        b"gone.txt",
+        b"a/b/deep.txt",
+    }
+    walking, looking = Settling(0.0), Settling(0.0)
+    regular = {b"top.txt", b"a/b/deep.txt"}
+    assert {path for path in walking.look(root, 0.0) if path in regular} == regular
+    assert looking.look(root, 0.0, told | {b"link", b"a/ring"}) == walking.look(root, 0.0)
+    looking.settle({path: stamp for path, (stamp, _) in looking.waiting.items()})
+    assert looking.look(root, 1.0, told) == {}
+    (folder / "top.txt").write_text("anew")
+    os.utime(folder / "top.txt", (2, 2))
+    assert list(looking.look(root, 2.0, {b"top.txt"})) == [b"top.txt"]
+    (folder / "top.txt").unlink()
+    assert looking.look(root, 3.0, set()) == {}
+    assert looking.waiting == {}
+
+
+def test_what_is_touched_is_heard_and_what_is_not_is_owned_up_to(tmp_path):
+    folder = tmp_path / "inbox"
+    folder.mkdir()
+    with Touched(os.fsencode(folder)) as touched:
+        heard = set()
+
+        def hears(name):
+            def check():
+                names = touched.taken()
+                heard.update(names or ())
+                return name is None if names is None else name in heard
+
+            return check
+
+        _until(hears(None))
+        # Listening has begun when it says for the second time that something may have been missed.
+        _until(hears(None))
+        (folder / "a").mkdir()
+        (folder / "a" / "1.txt").write_text("x")
+        _until(lambda: hears(b"a")() or b"a/1.txt" in heard)
+        (folder / "2.txt").write_text("x")
+        _until(hears(b"2.txt"))
+        with open(os.path.join(os.fsencode(folder), b"\xff.txt"), "w"):
+            pass
+        _until(hears(None))
+        _until(hears(None))
+        (folder / "3.txt").write_text("x")
+        _until(hears(b"3.txt"))
+        shutil.rmtree(folder)
+        folder.mkdir()
+        _until(hears(None))
+        _until(hears(None))
+        (folder / "4.txt").write_text("x")
+        _until(hears(b"4.txt"))
+
+
+def test_what_is_told_is_taken_without_another_walk(mill, inbox, write_news):
+    """A walk that takes as long as thousands of seconds of rest: what arrives is known by what was touched alone."""
+    over, looks = threading.Event(), []
+    options = WatchOptions(settle_seconds=0.3, sweep_seconds=3600, share=1e-7)
+    settings = mill.settings(workers=0)
+    thread = threading.Thread(
+        target=watch,
+        args=(settings, direct_runs(settings, options), options),
+        kwargs={"on_look": looks.append, "is_over": over.is_set},
+    )
+    thread.start()
+    try:
+        # The first look and its run, and another look when listening has begun.
+        _until(lambda: len(looks) >= 3)
+        (inbox / "a" / "1.txt.part").write_text(write_news(1))
+        (inbox / "a" / "1.txt.part").rename(inbox / "a" / "1.txt")
+        (mill.raw / "b" / "deep").mkdir(parents=True)
+        (mill.raw / "b" / "deep" / "x.txt").write_text(write_news(2))
+        (mill.raw / "b").rename(inbox / "b")
+        _until(lambda: _count(mill) == 2)
+        (inbox / "b" / "deep" / "y.txt").write_text(write_news(3))
+        _until(lambda: _count(mill) == 3)
+    finally:
+        over.set()
+        (inbox / "wake.part").write_text("")
+        thread.join(30)
+    assert not thread.is_alive()
+    assert mill.problems() == []
 
 
 def test_every_way_to_arrive(mill, inbox, watching, write_news):

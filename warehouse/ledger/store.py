@@ -6,6 +6,7 @@ absent or older than what stands beside it.  Does not belong here: what is writt
 """
 
 import contextlib
+import functools
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -52,7 +53,10 @@ class Ledger:
         self.engine.dispose()
 
 
+@functools.lru_cache(maxsize=4)
 def _engine(home: Home, url: str | None) -> sa.Engine:
+    # An engine keeps the statements that it has compiled, which take a tenth of a second a run, and once it is disposed
+    # no connection.
     if url is not None:
         try:
             return sa.create_engine(url, pool_pre_ping=True)

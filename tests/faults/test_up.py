@@ -1,0 +1,296 @@
+"""`newsmill up` with real processes: what dies comes back, what ends ends whole, and no data is lost by either."""
+
+import contextlib
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from flows import guard, processes
+from flows.running import MARK
+from flows.services import is_free
+from warehouse.durable import lock
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes are found in /proc")
+
+
+def until(check: Callable[[], Any], seconds: float = 120, why: str = "it never came to be") -> Any:
+    """Wait for something true, and return it."""
+    end = time.monotonic() + seconds
+    while not (found := check()):
+        assert time.monotonic() < end, why
+        time.sleep(0.1)
+    return found
+
+
+class Upped:
+    """One `newsmill up` on a home, seen from outside."""
+
+    def __init__(self, mill: Any, started: Any, *words: str) -> None:
+        self.mill, self.log = mill, mill.home.parent / "up.txt"
+        (mill.home / "inbox" / "a").mkdir(parents=True, exist_ok=True)
+        self.process = started(
+            mill.command("up", *words),
+            env=mill.prefect_environment(),
+            stdout=subprocess.DEVNULL,
+            stderr=self.log.open("ab"),
+            stdin=subprocess.DEVNULL,
+        )
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """What it wrote of itself."""
+        with contextlib.suppress(FileNotFoundError):
+            state: dict[str, Any] = json.loads((self.mill.home / "up" / "running.json").read_text())
+            return state if state["pid"] == self.process.pid else {}
+        return {}
+
+    def ready(self) -> "Upped":
+        """Wait until everything runs."""
+
+        def check() -> Any:
+            assert self.process.poll() is None, self.log.read_text()
+            return self.state.get("is_ready")
+
+        until(check, 240)
+        self.mark, self.port = self.state["mark"], self.state["port"]
+        return self
+
+    def service(self, name: str) -> int:
+        """The process of a service: the child of its guard."""
+        (pid,) = until(lambda: list(guard.descendants(self.state["services"][name]["pid"]))[:1])
+        return int(pid)
+
+    def api(self, path: str, **body: Any) -> Any:
+        """One request to its Prefect server, again where its database was locked."""
+        url = f"http://127.0.0.1:{self.port}/api{path}"
+        for _ in range(20):
+            answer = httpx.post(url, json=body, timeout=60)
+            if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:
+                break
+            time.sleep(0.5)
+        return answer.raise_for_status().json()
+
+    def runs(self) -> list[tuple[str, str]]:
+        """Id and state of every flow run that has begun."""
+        return [(r["id"], r["state_type"]) for r in self.api("/flow_runs/filter") if r["state_type"] != "SCHEDULED"]
+
+    def is_settled(self) -> bool:
+        """Whether there were runs and none of them claims to go on."""
+        try:
+            states = {state for _, state in self.runs()}
+        except httpx.HTTPError:
+            return False
+        return bool(states) and states <= {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
+
+    def is_gone(self) -> bool:
+        """Whether none of its processes lives and its port is free."""
+        return not processes.bearing(MARK, self.mark) and is_free(self.port)
+
+
+@pytest.fixture
+def upped(mill: Any, started: Any) -> Iterator[Callable[..., Upped]]:
+    """A function that starts `newsmill up` on the home."""
+    begun: list[Upped] = []
+
+    def start(*words: str) -> Upped:
+        begun.append(Upped(mill, started, *words))
+        return begun[-1]
+
+    yield start
+    for one in begun:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(one.process.pid, signal.SIGKILL)
+        one.process.wait()
+    for one in begun:
+        if hasattr(one, "mark"):
+            until(one.is_gone, 30)
+
+
+def committed(mill: Any) -> int:
+    try:
+        with contextlib.closing(sqlite3.connect(f"file:{mill.home}/ledger.sqlite?mode=ro", uri=True)) as ledger:
+            return int(ledger.execute("SELECT count(*) FROM commits").fetchone()[0])
+    except sqlite3.Error:
+        return 0
+
+
+def documents(mill: Any) -> int:
+    if not (mill.home / "warehouse.duckdb").exists():
+        return 0
+    return int(mill.one("SELECT count(*) FROM documents"))
+
+
+def drop(mill: Any, write_news: Callable[..., str], first: int, count: int) -> None:
+    """Let so many files arrive at once."""
+    folder = mill.raw / f"from-{first}"
+    folder.mkdir()
+    for number in range(first, first + count):
+        (folder / f"{number}.txt").write_text(write_news(number))
+    folder.rename(mill.home / "inbox" / folder.name)
+
+
+def assert_free(mill: Any) -> None:
+    """Nobody holds a lock of the home."""
+    for name in ("up", "run", "publish"):
+        if mill.settings().layout.lock(name).exists():
+            with lock(mill.settings().layout.lock(name), wait=False):
+                pass
+
+
+def test_up_takes_what_is_dropped_and_leaves_nothing_on_ctrl_c(
+    mill: Any, upped: Callable[..., Upped], write_news: Callable[..., str]
+) -> None:
+    up = upped()
+    drop(mill, write_news, 0, 1)
+    until(lambda: documents(mill) == 1)
+    up.ready()
+    drop(mill, write_news, 1, 1)
+    until(lambda: documents(mill) == 2)
+    until(up.is_settled, 30)
+    deployments = {(one["name"], one["status"]) for one in up.api("/deployments/filter")}
+    assert {name for name, _ in deployments} == {"newsmill"}
+    assert httpx.get(f"http://127.0.0.1:{up.port}/").is_success, "the pages are there"
+    found = mill.cli("status", "--format", "json").json()["up"]
+    assert found["pid"] == up.process.pid
+    assert {name for name, service in found["services"].items() if service["pid"]} == {"server", "watcher", "worker"}
+    assert "newsmill up, process" in mill.cli("status").out
+    second = mill.newsmill("up", env={"HOME": str(mill.raw)})
+    assert second.code == 1
+    assert "newsmill down" in second.err
+    assert str(up.port) in second.err
+    os.kill(up.process.pid, signal.SIGINT)
+    assert up.process.wait(30) == 130
+    assert up.is_gone()
+    assert_free(mill)
+    assert mill.cli("status", "--format", "json").json()["up"] is None
+    assert "Traceback" not in up.log.read_text()
+    assert mill.problems() == []
+
+
+@pytest.mark.long
+def test_down_ends_what_runs_in_the_background(mill: Any, write_news: Callable[..., str]) -> None:
+    mill.home.parent.joinpath("nobody").mkdir(exist_ok=True)
+    answer = mill.newsmill("up", "--detach", seconds=300, env=mill.prefect_environment())
+    assert answer.code == 0, answer.err
+    state = json.loads((mill.home / "up" / "running.json").read_text())
+    try:
+        assert f"http://127.0.0.1:{state['port']}" in answer.err
+        drop(mill, write_news, 0, 3)
+        until(lambda: documents(mill) == 3)
+        again = mill.newsmill("up", "--detach", env=mill.prefect_environment())
+        assert again.code == 1
+        assert "newsmill down" in again.err
+        done = mill.newsmill("down")
+        assert done.code == 0, done.err
+        assert processes.bearing(MARK, state["mark"]) == []
+        assert is_free(state["port"])
+        assert processes.started(state["pid"]) is None
+        assert "no newsmill up runs" in mill.newsmill("down").err
+    finally:
+        processes.end(MARK, state["mark"])
+    assert_free(mill)
+    assert mill.problems() == []
+
+
+@pytest.mark.long
+def test_sigterm_in_the_middle_of_a_run(mill: Any, upped: Callable[..., Upped], write_news: Callable[..., str]) -> None:
+    up = upped("--set", "batch_files=2").ready()
+    drop(mill, write_news, 0, 200)
+    until(lambda: committed(mill) >= 3)
+    os.kill(up.process.pid, signal.SIGTERM)
+    assert up.process.wait(40) == 143
+    assert up.is_gone()
+    assert_free(mill)
+    assert 3 <= committed(mill) < 100
+    assert_goes_on(mill, upped, 200)
+
+
+def assert_goes_on(mill: Any, upped: Callable[..., Upped], count: int) -> Upped:
+    """The next start is clean, takes the rest, and no run stays alive that is not."""
+    up = upped().ready()
+    until(lambda: documents(mill) == count)
+    assert mill.one("SELECT count(DISTINCT document_id) FROM documents") == count
+    until(up.is_settled, 60, "a run is stuck")
+    assert mill.problems(deep=True) == []
+    return up
+
+
+@pytest.mark.long
+def test_up_itself_is_killed_in_the_middle_of_a_run(
+    mill: Any, upped: Callable[..., Upped], write_news: Callable[..., str]
+) -> None:
+    up = upped("--set", "batch_files=2").ready()
+    drop(mill, write_news, 0, 200)
+    until(lambda: committed(mill) >= 3)
+    up.process.kill()
+    up.process.wait()
+    until(up.is_gone, 20, "something outlived newsmill up")
+    assert_free(mill)
+    assert committed(mill) < 100
+    later = assert_goes_on(mill, upped, 200)
+    assert later.port == up.port, "the port is remembered"
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("victim", ["server", "watcher"])
+def test_a_service_is_killed_in_the_middle_of_a_run(
+    mill: Any, upped: Callable[..., Upped], write_news: Callable[..., str], victim: str
+) -> None:
+    up = upped("--set", "batch_files=2").ready()
+    drop(mill, write_news, 0, 200)
+    until(lambda: committed(mill) >= 3)
+    os.kill(up.service(victim), signal.SIGKILL)
+    until(lambda: documents(mill) == 200)
+    drop(mill, write_news, 200, 1)
+    until(lambda: documents(mill) == 201)
+    until(lambda: up.state["is_ready"] and up.state["services"][victim]["restarts"] == 1)
+    # What the server was not told while it was away it hears with the next run.
+    drop(mill, write_news, 201, 1)
+    until(lambda: documents(mill) == 202)
+    until(up.is_settled, 60, "a run is stuck")
+    if victim == "watcher":
+        assert "CRASHED" in {state for _, state in up.runs()}
+    assert f"{victim} ended (killed by SIGKILL)" in " ".join(up.log.read_text().split())
+    assert mill.problems(deep=True) == []
+    os.kill(up.process.pid, signal.SIGTERM)
+    assert up.process.wait(40) == 143
+    assert up.is_gone()
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("is_guard", [False, True], ids=["worker", "guard"])
+def test_the_worker_is_killed_in_the_middle_of_its_run(mill: Any, upped: Callable[..., Upped], is_guard: bool) -> None:
+    mill.fill(300)
+    up = upped("--set", "batch_files=2").ready()
+    (deployment,) = (one["id"] for one in up.api("/deployments/filter") if one["entrypoint"].startswith("flows.ingest"))
+    parameters = {"paths": [str(mill.raw)], "settings": {"batch_files": "2"}}
+    run = up.api(f"/deployments/{deployment}/create_flow_run", parameters=parameters)
+    until(lambda: committed(mill) >= 3)
+    killed = up.state["services"]["worker"]["pid"] if is_guard else up.service("worker")
+    os.kill(killed, signal.SIGKILL)
+    until(lambda: dict(up.runs()).get(run["id"]) == "CRASHED", 90, "the run is stuck")
+    assert committed(mill) < 150
+    again = up.api(f"/deployments/{deployment}/create_flow_run", parameters=parameters)
+    until(lambda: documents(mill) == 300)
+    until(lambda: dict(up.runs()).get(again["id"]) == "COMPLETED", 60)
+    assert mill.problems(deep=True) == []
+
+
+@pytest.mark.long
+def test_what_a_person_starts_is_seen_by_the_server_of_up(mill: Any, upped: Callable[..., Upped]) -> None:
+    mill.fill(3)
+    up = upped().ready()
+    answer = mill.newsmill("ingest", mill.raw, env=mill.prefect_environment())
+    assert answer.code == 0, answer.err
+    assert "temporary" not in answer.err
+    assert mill.one("SELECT orchestrator FROM runs ORDER BY started_at DESC LIMIT 1") == "prefect"
+    until(up.is_settled, 30)

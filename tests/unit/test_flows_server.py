@@ -1,0 +1,90 @@
+"""A Prefect server that comes and goes: what it missed it is told once, later."""
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import Any
+
+import pytest
+
+from flows import server
+from flows.summary import Outcome
+
+
+class Fake(HTTPServer):
+    """Answers every request with ``code``, and keeps what was posted."""
+
+    code = 200
+    posted: list[tuple[str, Any]]
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: Fake
+
+    def _answer(self) -> None:
+        self.send_response(self.server.code)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    do_GET = _answer  # noqa: N815 - the library's name
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.server.posted.append((self.path, body))
+        self._answer()
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[Fake]:
+    monkeypatch.setattr(server, "_UNTOLD", {})
+    listening = Fake(("127.0.0.1", 0), _Handler)
+    listening.posted = []
+    thread = threading.Thread(target=listening.serve_forever)
+    thread.start()
+    yield listening
+    listening.shutdown()
+    thread.join()
+    listening.server_close()
+
+
+def address(fake: Fake) -> str:
+    return f"http://127.0.0.1:{fake.server_port}/api"
+
+
+def test_a_server_answers_or_does_not(fake: Fake) -> None:
+    assert server.answers(address(fake))
+    fake.code = 503
+    assert not server.answers(address(fake))
+    assert not server.answers("http://127.0.0.1:9/api")
+
+
+def test_the_end_that_a_server_missed_is_told_once(fake: Fake) -> None:
+    server.keep("one", Outcome("r", counts={"ingested": 1, "documents": 1, "segments": 2}, published="x"))
+    server.keep("two", Outcome("r", failures=["batch 0 (1 files): the disk is full"]))
+    server.keep("three", None)
+    fake.code = 503
+    server.tell(address(fake))
+    assert [path for path, _ in fake.posted] == ["/api/flow_runs/one/set_state"], "it stops at the first that fails"
+    fake.code, fake.posted = 200, []
+    server.tell(address(fake))
+    told = {path.split("/")[3]: (body["state"]["type"], body["state"]["message"]) for path, body in fake.posted}
+    assert told["one"] == ("COMPLETED", "1 file became 1 document with 2 segments. (told late)")
+    assert told["two"] == ("FAILED", "Failed in part: batch 0 (1 files): the disk is full")
+    assert told["three"][0] == "CRASHED"
+    assert all(body["force"] for _, body in fake.posted)
+    fake.posted = []
+    server.tell(address(fake))
+    assert fake.posted == []
+
+
+def test_a_run_that_a_new_database_does_not_know_is_forgotten(fake: Fake) -> None:
+    server.keep("one", None)
+    fake.code = 404
+    server.tell(address(fake))
+    fake.posted = []
+    server.tell(address(fake))
+    assert fake.posted == []

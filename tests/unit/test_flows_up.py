@@ -1,0 +1,201 @@
+"""What `newsmill up` plans, remembers and cleans, without the processes themselves."""
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flows import processes, running, stuck, supervise
+from flows.running import MARK, Running
+from flows.services import UpOptions, environment, free_port, is_free, services
+from flows.settings import Settings
+from flows.supervise import State
+from warehouse.errors import TransientError, WarehouseBusy
+from warehouse.layout import Home
+
+linux = pytest.mark.skipif(sys.platform != "linux", reason="processes are found in /proc")
+
+
+def test_a_service_that_dies_again_and_again_waits_ever_longer_up_to_a_minute() -> None:
+    state, now, pauses = State(), 0.0, []
+    for _ in range(10):
+        now = max(now, state.due)
+        state = state.begun(1, now).ended(now + 1)
+        pauses.append(state.due - (now + 1))
+    assert pauses == [1, 2, 4, 8, 16, 32, 60, 60, 60, 60]
+    steady = state.begun(1, now).ended(now + supervise.STEADY_SECONDS)
+    assert steady.due == now + supervise.STEADY_SECONDS + 1
+    assert steady.restarts == 10
+
+
+def test_what_needs_another_starts_when_that_one_is_there() -> None:
+    states = {
+        "server": State(),
+        "watcher": State(),
+        "deployments": State(needs="server"),
+        "worker": State(needs="deployments"),
+    }
+    assert supervise.due(states, 0.0) == ["server", "watcher"]
+    states |= {"server": State().begun(1, 0.0), "watcher": State().begun(2, 0.0)}
+    assert supervise.due(states, 0.0) == []
+    states["server"] = states["server"].ready()
+    assert supervise.due(states, 0.0) == ["deployments"]
+    states["deployments"] = states["deployments"].begun(3, 0.0)
+    assert supervise.due(states, 0.0) == []
+    states["deployments"] = states["deployments"].done()
+    assert supervise.due(states, 0.0) == ["worker"], "what is done is not done again"
+    states["server"] = states["server"].ended(5.0)
+    states["worker"] = State(needs="deployments").begun(4, 5.0)
+    assert supervise.due(states, 5.5) == []
+    assert supervise.due(states, 6.0) == ["server"]
+
+
+def test_a_server_that_never_answers_is_late() -> None:
+    state = State().begun(1, 10.0)
+    assert not supervise.is_late(state, 100.0, 180.0)
+    assert supervise.is_late(state, 190.0, 180.0)
+    assert not supervise.is_late(state.ready(), 1000.0, 180.0)
+
+
+def run(run_id: str, *tags: str, pool: str | None = None, since: str = "2026-11-28T08:00:00Z") -> dict[str, Any]:
+    return {"id": run_id, "tags": list(tags), "work_pool_name": pool, "state": {"timestamp": since}}
+
+
+@linux
+def test_a_run_is_dead_when_its_process_is() -> None:
+    gone = "process-0-1"
+    runs = [
+        run("here", "newsmill", processes.tag()),
+        run("gone", "newsmill", gone),
+        run("worker", "newsmill", pool="newsmill"),
+        run("fresh", pool="newsmill", since="2026-11-28T08:00:55+00:00"),
+        run("at work", pool="newsmill"),
+        run("other pool", pool="somebody's"),
+        run("stranger", "process-x", "newsmill"),
+    ]
+    now = 1_795_852_860.0  # 2026-11-28 08:01:00
+    found = stuck.dead(runs, work_pool="newsmill", at_work={"at work"}, now=now, seconds=20)
+    assert found == ["gone", "worker"]
+    assert stuck.dead(runs, work_pool="newsmill", at_work=set(), now=now, seconds=0) == [
+        "gone", "worker", "fresh", "at work",
+    ]  # fmt: skip
+
+
+@linux
+def test_a_process_is_known_by_the_run_in_its_environment() -> None:
+    child = subprocess.Popen(["sleep", "60"], env={**os.environ, "PREFECT__FLOW_RUN_ID": "some-run"})
+    try:
+        assert "some-run" in stuck.at_work()
+    finally:
+        child.kill()
+        child.wait()
+    assert "some-run" not in stuck.at_work()
+
+
+@linux
+def test_the_next_up_ends_what_a_killed_one_left_and_nothing_else(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    killed = Running(os.getpid(), port=4711)
+    running.write(home, killed)
+    left = subprocess.Popen(["sleep", "60"], env={**os.environ, MARK: f"{killed.mark}-server"})
+    other = subprocess.Popen(["sleep", "60"], env={**os.environ, MARK: "another-server"})
+    try:
+        with running.held(home) as here:
+            assert left.wait(10) == -9
+            assert other.poll() is None
+            assert here.port == 4711
+            assert here.mark != killed.mark
+            assert running.current(home) == here
+            with pytest.raises(WarehouseBusy, match="newsmill down"), running.held(home):
+                pass
+        assert running.current(home) is None
+        assert running.end(home) is None
+        remembered = running.remembered(home)
+        assert remembered is not None
+        assert remembered.port == 4711
+    finally:
+        for process in (left, other):
+            process.kill()
+            process.wait()
+
+
+@linux
+def test_down_signals_nobody_by_an_old_note(tmp_path: Path) -> None:
+    """An `up` has the lock and has not written yet; the note is of a killed one, whose number another has by now."""
+    home = Home(tmp_path)
+    stranger = subprocess.Popen(["sleep", "60"])
+    try:
+        with running.held(home):
+            since = processes.started(stranger.pid)
+            assert since is not None
+            running.write(home, Running(stranger.pid, tag=f"process-{stranger.pid}-{since - 1}"))
+            with pytest.raises(TransientError, match="just starting"):
+                running.end(home, seconds=1)
+        assert stranger.poll() is None
+    finally:
+        stranger.kill()
+        stranger.wait()
+
+
+def test_a_damaged_note_is_no_note(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    home.up.mkdir()
+    for text in ("", "{", "[]", '{"pid": 1, "who": 2}'):
+        (home.up / "running.json").write_text(text)
+        assert running.remembered(home) is None
+    with running.held(home) as here:
+        assert here.pid == os.getpid()
+
+
+def test_a_port_is_kept_where_it_is_free() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        assert not is_free(port)
+        assert free_port(port) != port
+    assert is_free(port)
+    assert free_port(port) == port
+
+
+def test_every_service_works_on_the_home_and_on_its_own_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PREFECT_API_URL", "http://elsewhere.example/api")
+    monkeypatch.setenv("PREFECT_PROFILE", "mine")
+    monkeypatch.setenv("PREFECT_WORKER_QUERY_SECONDS", "3")
+    settings = Settings(home=tmp_path, ledger_url="postgresql+psycopg://a@b/c", work_pool="pool")
+    here = Running(1, port=4711)
+    words = ("--home", str(tmp_path))
+    chosen = {
+        one.name: one for one in services(settings, here, UpOptions(metrics_port=9464, watch=("--settle", "2")), words)
+    }
+    assert list(chosen) == ["server", "watcher", "deployments", "worker"]
+    assert chosen["watcher"].needs is None, "data waits for nobody"
+    assert chosen["server"].command[-4:] == ("--host", "127.0.0.1", "--port", "4711")
+    assert chosen["watcher"].command[-6:] == (*words, "--settle", "2", "--metrics-port", "9464")
+    assert "pool" in chosen["worker"].command
+    found = environment(settings, here.api_url)
+    assert found["PREFECT_API_URL"] == "http://127.0.0.1:4711/api"
+    assert found["PREFECT_HOME"] == str(tmp_path / "prefect")
+    assert found["PREFECT_SERVER_ANALYTICS_ENABLED"] == "false"
+    assert found["NEWSMILL_LEDGER_URL"] == "postgresql+psycopg://a@b/c"
+    assert found["PREFECT_WORKER_QUERY_SECONDS"] == "3"
+    assert "PREFECT_PROFILE" not in found
+
+
+def test_status_says_what_runs(tmp_path: Path) -> None:
+    told = running.told(
+        Running(
+            1,
+            services={
+                "server": {"pid": 2, "is_ready": True, "restarts": 0},
+                "watcher": {"pid": 3, "is_ready": False, "restarts": 2},
+                "deployments": {"pid": None, "is_ready": True, "restarts": 0},
+                "worker": {"pid": None, "is_ready": False, "restarts": 1},
+            },
+        )
+    )
+    assert told == "server runs, watcher starts (2 restarts), deployments done, worker waits (1 restart)"
