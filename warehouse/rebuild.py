@@ -75,15 +75,23 @@ def _roots(home: Home, found: Told, named: Sequence[Path]) -> Callable[[HeldSpan
     return of
 
 
+def _has_forgotten(found: Told) -> bool:
+    """Whether the snapshot knows of contents that were forgotten; which ones it does not know."""
+    return any(load["kind"] == CommitKind.TOMBSTONES for load in found.loads)
+
+
+def _unforgotten(home: Home, found: Told) -> str:
+    return (
+        f"which contents were forgotten: {home.tombstones.name} is lost. Raw files that still have their bytes will be "
+        f"read again; they were seen at {', '.join(forgotten_paths(found)) or 'paths that are not known'}"
+    )
+
+
 def _unknown(home: Home, found: Told, counted: Recounted, odd: Sequence[str], is_told: bool) -> list[str]:
     """What nothing could tell, in the order of its weight."""
     lines = []
-    begun = [load for load in found.loads if load["kind"] == CommitKind.TOMBSTONES]
-    if not is_told and begun:
-        lines.append(
-            f"which contents were forgotten: {home.tombstones.name} is lost. Raw files that still have their bytes "
-            f"will be read again; they were seen at {', '.join(forgotten_paths(found)) or 'paths that are not known'}"
-        )
+    if not is_told and _has_forgotten(found):
+        lines.append(_unforgotten(home, found))
     elif not is_told and found.path is None:
         lines.append("whether anything was forgotten: neither a snapshot nor a list of tombstones is there")
     lines += [f"{name}: this snapshot cannot be read" for name in found.unread]
@@ -140,8 +148,10 @@ def restore(home: Home, url: str | None, by: By, *, roots: Sequence[Path] = (), 
         raise DamagedError(f"snapshot {found.path} has gaps in its loads; move it away and run this again")
     counted = recount(found, held, stones or (), by, _roots(home, found, roots))
     unknown = _unknown(home, found, counted, held.odd, stones is not None)
-    if not force and unknown[0].startswith("which contents"):
-        raise LedgerError(f"it is not known {unknown[0]}. Move those files away, or accept that with --force")
+    if not force and stones is None and _has_forgotten(found):
+        raise LedgerError(
+            f"it is not known {_unforgotten(home, found)}. Move those files away, or accept that with --force"
+        )
     with ExitStack() as stack:
         place = home
         if url is None:
