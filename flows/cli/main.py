@@ -116,7 +116,7 @@ def main() -> None:
     try:
         code = run(sys.argv[1:])
     except SystemExit as stopped:
-        code = stopped.code
+        code = 0 if stopped.code is None else stopped.code
     finally:
         if "prefect" in sys.modules:
             _end_within(_LAST_SECONDS, code if isinstance(code, int) else 1)
