@@ -69,7 +69,7 @@ sbom: ## write newsmill.cdx.json: every package of the locks, with hashes (Cyclo
 	$(PYTHON) requirements/sbom.py > newsmill.cdx.json
 
 audit: ## look up every package of the locks in a public list of known vulnerabilities; needs the network
-	@$(PYTHON) requirements/audit.py
+	@$(PYTHON) requirements/osv.py
 
 clean: ## remove the environment and caches; data/ stays
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

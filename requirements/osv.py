@@ -1,6 +1,6 @@
 """Ask a public list of known vulnerabilities (OSV) for every package of the locks.
 
-    python requirements/audit.py [core postgres search] [--service URL]
+    python requirements/osv.py [core postgres search] [--service URL]
 
 Ends with 0 if the list was asked for every package and knows nothing, 1 if it knows something, 2 if it could not be
 asked: what was not looked up has not passed.
