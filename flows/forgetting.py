@@ -16,7 +16,7 @@ from flows.recorded import recorded
 from flows.settings import Settings
 from flows.summary import Progress
 from tasks import version
-from tasks.discover import known_root
+from tasks.roots import known_root
 from warehouse import forget as steps
 from warehouse import ledger, queries, raw_files, snapshots
 from warehouse.errors import ConfigError, Deferred, Refusal

@@ -13,9 +13,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from flows import run
+from flows.execution import Stages
 from flows.settings import Settings
 from flows.summary import Outcome
-from tasks.discover import INBOX, DiscoverOptions, Root, is_ignored, is_settled, known_root
+from tasks.discover import DiscoverOptions, ignored, is_settled
+from tasks.roots import INBOX, Root, known_root
 from tasks.text import language
 from warehouse import raw_files
 from warehouse.clock import now_us
@@ -54,7 +56,7 @@ class Settling:
 
     def __init__(self, settle_seconds: float, discover: DiscoverOptions | None = None) -> None:
         self.settle_seconds = settle_seconds
-        self.discover = discover or DiscoverOptions()
+        self.is_ignored = ignored(discover or DiscoverOptions())
         self.done: dict[bytes, Stamp] = {}
         self.waiting: dict[bytes, tuple[Stamp, float]] = {}
 
@@ -64,9 +66,7 @@ class Settling:
         waiting: dict[bytes, tuple[Stamp, float]] = {}
         ready: dict[bytes, Stamp] = {}
         clock_ns = now_us() * 1000
-        for found in raw_files.walk(folder, is_closed=self._is_ignored):
-            if self._is_ignored(found.path.rpartition(b"/")[2]):
-                continue
+        for found in raw_files.walk(folder, is_ignored=self.is_ignored):
             seen[found.path] = found.stamp
             if self.done.get(found.path) == found.stamp:
                 continue
@@ -86,9 +86,6 @@ class Settling:
         for path in files:
             self.waiting.pop(path, None)
 
-    def _is_ignored(self, name: bytes) -> bool:
-        return is_ignored(name, self.discover)
-
 
 def _roots(settings: Settings, files: Iterable[bytes]) -> list[Root] | None:
     """Where a run looks for these files of the inbox: only at them if they are few, else everywhere."""
@@ -98,7 +95,7 @@ def _roots(settings: Settings, files: Iterable[bytes]) -> list[Root] | None:
 
 def watch(
     settings: Settings,
-    stages: run.Stages,
+    stages: Stages,
     options: WatchOptions,
     *,
     on_run: Callable[[Outcome], None] | None = None,

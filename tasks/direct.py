@@ -10,10 +10,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from queue import SimpleQueue
 
-from tasks import discover as discovery
-from tasks.discover import DiscoverOptions, Root, Search
+from tasks.discover import DiscoverOptions, Search
 from tasks.ingest_batch import BatchOptions, ingest_batch
 from tasks.pool import Pool
+from tasks.roots import Root
 from warehouse import loader
 from warehouse.layout import Home
 from warehouse.ledger import Ledger
@@ -40,7 +40,7 @@ def discover(
     on_file: Callable[[int], None] | None = None,
 ) -> Search:
     """What may be new below the roots; it is hashed when the batches are cut."""
-    return discovery.search(book, roots, options, reread=reread, on_file=on_file)
+    return Search(book, roots, options, reread=reread, on_file=on_file)
 
 
 def process(

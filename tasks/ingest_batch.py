@@ -12,7 +12,7 @@ from typing import BinaryIO
 
 from tasks import plan
 from tasks.document import CutLimits, DocumentOptions, cuts
-from warehouse import parts, raw_files
+from warehouse import batches, parts, raw_files
 from warehouse.errors import Deferred
 from warehouse.layout import Home
 from warehouse.records import Batch, FileResult, RawFile, Receipt, Sighting
@@ -109,11 +109,11 @@ def ingest_batch(home: Home, batch: Batch, options: BatchOptions) -> Iterator[Re
         deferred += [plan.deferral(file, reason) for file, reason in cut.deferred]
         with_documents.update(result.file.file_id for result in cut.results if result.documents)
         started = time.perf_counter()
-        spans = parts.spans_of(cut.results)
-        batch_id = parts.batch_id(spans, options.pipeline_version, options.settings_fingerprint)
+        spans = batches.spans_of(cut.results)
+        batch_id = batches.batch_id(spans, options.pipeline_version, options.settings_fingerprint)
         written = []
         if cut.results:
-            rows = parts.tables(cut.results, options.pipeline_version, batch_id)
+            rows = batches.tables(cut.results, options.pipeline_version, batch_id)
             written = [parts.write(home, kind, table, batch_id) for kind, table in rows.items()]
         timings["write"] = time.perf_counter() - started
         outcomes = (_outcome(result, with_documents) for result in cut.results if result.is_last)

@@ -9,7 +9,7 @@ import stat
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from tasks.discover import known_root
+from tasks.roots import known_root
 from warehouse import ledger, raw_files
 from warehouse.layout import Home
 from warehouse.ledger import Ledger, Place

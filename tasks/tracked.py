@@ -18,9 +18,10 @@ from prefect.futures import PrefectFuture
 
 from tasks import direct, plan
 from tasks.direct import Failure
-from tasks.discover import DiscoverOptions, Root, Search
+from tasks.discover import DiscoverOptions, Search
 from tasks.ingest_batch import BatchOptions, ingest_batch
 from tasks.pool import Pool
+from tasks.roots import Root
 from warehouse.errors import TransientError
 from warehouse.layout import Home
 from warehouse.ledger import Ledger

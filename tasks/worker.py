@@ -41,8 +41,10 @@ def warm(cache: Path | None) -> None:
     from tasks.document import DocumentOptions, documents_of
     from tasks.text import language, words
     from tasks.text.language import second_opinion
+    from warehouse import memory
     from warehouse.records import RawFile, Stamp
 
+    memory.give_back()
     if cache is not None:
         language.configure(cache)
     language.preload()
@@ -54,6 +56,7 @@ def warm(cache: Path | None) -> None:
     documents_of([(file, b" date 2019-04 Ein Satz zum Warmwerden. Und noch einer.")], DocumentOptions())
     gc.collect()
     gc.freeze()  # what is there now is shared by all workers instead of copied into each
+    memory.set_aside_libraries()
 
 
 def _dies_with_parent() -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from warehouse import ledger, parts
+from warehouse import batches, ledger, parts
 from warehouse.errors import LedgerError
 from warehouse.layout import Home
 from warehouse.ledger import Holder, Ledger
@@ -154,7 +154,7 @@ def _merged(home: Home, book: Ledger, group: Sequence[Candidate]) -> dict[str, p
             rows = keep[part.kind](parts.read(home, part), live)
             found[part.kind].append(_conformed(rows, part.kind, part.name))
     documents = pa.concat_tables(found.pop("documents")).combine_chunks()
-    order = parts.document_order(
+    order = batches.document_order(
         documents["language"].to_pylist(),
         documents["published_on"].to_pylist(),
         zip(documents["file_id"].to_pylist(), documents["ordinal"].to_pylist(), strict=True),

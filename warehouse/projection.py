@@ -12,8 +12,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from warehouse.batches import document_id
 from warehouse.errors import DamagedError
-from warehouse.parts import document_id
 from warehouse.records import Commit, short_hash
 from warehouse.schema import TABLES
 from warehouse.uri import member_uri

@@ -14,10 +14,11 @@ import stat
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 from warehouse.errors import Deferred, Refusal
 from warehouse.records import Stamp
+from warehouse.uri import to_uri
 from warehouse.vocabulary import DeferReason, Reason, Stage
 
 _MOST = (1 << 63) - 1
@@ -25,73 +26,101 @@ _MOST = (1 << 63) - 1
 _CHUNK = 1 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
-    """One entry below a root: ``path`` relative to it; ``error`` where not even a stamp could be had."""
+class Found(NamedTuple):
+    """One entry below a root: ``path`` and ``uri`` relative to it; ``error`` where not even a stamp could be had."""
 
     path: bytes
+    uri: str
     mode: int
     stamp: Stamp
     error: OSError | None = None
 
+
+# A named tuple's own constructor takes twice as long, and a walk makes two an entry.
+_made = tuple.__new__
 
 NO_STAMP = Stamp(size_bytes=0, mtime_ns=0, ctime_ns=0, inode=0)
 
 
 def stamp_of(result: os.stat_result) -> Stamp:
     """The stamp out of a stat result."""
-    # A file system may hold times and inode numbers beyond 64 signed bits, which no table could.
-    return Stamp(
-        size_bytes=result.st_size,
-        mtime_ns=max(-_MOST, min(result.st_mtime_ns, _MOST)),
-        ctime_ns=max(-_MOST, min(result.st_ctime_ns, _MOST)),
-        inode=result.st_ino & _MOST,
-    )
+    mtime, ctime, inode = result.st_mtime_ns, result.st_ctime_ns, result.st_ino
+    if (mtime | ctime | inode) >> 63:
+        # A file system may hold times and inode numbers beyond 64 signed bits, which no table could.
+        mtime, ctime, inode = max(-_MOST, min(mtime, _MOST)), max(-_MOST, min(ctime, _MOST)), inode & _MOST
+    return _made(Stamp, (result.st_size, mtime, ctime, inode))
 
 
-def _listing(root: bytes, below: bytes) -> Iterator[tuple[bytes, os.DirEntry[bytes] | OSError]]:
+def _is_folder(entry: os.DirEntry[bytes]) -> bool:
     try:
-        with os.scandir(os.path.join(root, below) if below else root) as scan:
-            entries = sorted(scan, key=lambda entry: entry.name)
+        return entry.is_dir(follow_symlinks=False)
+    except OSError:
+        return False  # its stat will say the same, and be reported
+
+
+_Listing = Iterator[tuple[str, os.DirEntry[bytes] | OSError]]
+
+
+def _listing(folder: bytes) -> _Listing:
+    """The entries of a folder by uri, a folder's with a slash behind; one error where there is no listing."""
+    try:
+        with os.scandir(folder) as scan:
+            entries = sorted(
+                (to_uri(entry.name) + "/" if _is_folder(entry) else to_uri(entry.name), entry) for entry in scan
+            )
     except FileNotFoundError:
         return
     except OSError as error:
-        yield below + b"/", error
+        yield "", error
         return
-    for entry in entries:
-        yield (below + b"/" + entry.name if below else entry.name), entry
+    yield from entries
+
+
+def _never(_name: bytes) -> bool:
+    return False
 
 
 def walk(
-    root: bytes, below: bytes = b"", *, skip: Collection[bytes] = (), is_closed: Callable[[bytes], bool] | None = None
+    root: bytes,
+    below: bytes = b"",
+    *,
+    skip: Collection[bytes] = (),
+    is_ignored: Callable[[bytes], bool] = _never,
 ) -> Iterator[Found]:
-    """Every entry below ``root``/``below`` but folders, depth first, each folder sorted by name.
+    """Every entry below ``root``/``below`` but folders, in the order of their uris.
 
     A folder that cannot be listed is one entry with its error and a trailing slash.  An entry that vanishes
-    meanwhile is left out.  Symlinks are reported, never followed.  Folders in ``skip``, and those
-    for whose name ``is_closed`` is true, are not entered.
+    meanwhile is left out.  Symlinks are reported, never followed.  What has a name that ``is_ignored`` is left out,
+    with all that is below it, and so are the folders in ``skip``.
     """
     # A stack of listings instead of recursion: folders may be nested deeper than Python's stack.
-    stack = [_listing(root, below)]
+    prefix = below + b"/" if below else b""
+    stack = [(prefix, to_uri(prefix), _listing(os.path.join(root, below)))]
     while stack:
-        path, entry = next(stack[-1], (b"", None))
-        if entry is None:
-            stack.pop()
-        elif isinstance(entry, OSError):
-            yield Found(path, 0, NO_STAMP, entry)
-        else:
+        prefix, before, listing = stack[-1]
+        for uri, entry in listing:
+            if isinstance(entry, OSError):
+                yield Found(prefix or b"/", before or "/", 0, NO_STAMP, entry)
+                continue
+            name = entry.name
+            if is_ignored(name):
+                continue
+            path = prefix + name
+            if uri[-1] == "/":
+                if path not in skip:
+                    stack.append((path + b"/", before + uri, _listing(os.path.join(root, path))))
+                    break
+                continue
             try:
-                if entry.is_dir(follow_symlinks=False):
-                    if path not in skip and not (is_closed and is_closed(entry.name)):
-                        stack.append(_listing(root, path))
-                    continue
                 result = entry.stat(follow_symlinks=False)
             except FileNotFoundError:
                 continue
             except OSError as error:
-                yield Found(path, 0, NO_STAMP, error)
+                yield Found(path, before + uri, 0, NO_STAMP, error)
                 continue
-            yield Found(path, result.st_mode, stamp_of(result))
+            yield _made(Found, (path, before + uri, result.st_mode, stamp_of(result), None))
+        else:
+            stack.pop()
 
 
 def look(root: bytes, path: bytes) -> Found:
@@ -99,8 +128,8 @@ def look(root: bytes, path: bytes) -> Found:
     try:
         result = os.lstat(os.path.join(root, path))
     except OSError as error:
-        return Found(path, 0, NO_STAMP, error)
-    return Found(path, result.st_mode, stamp_of(result))
+        return Found(path, to_uri(path), 0, NO_STAMP, error)
+    return Found(path, to_uri(path), result.st_mode, stamp_of(result))
 
 
 def defer_reason(error: OSError) -> DeferReason:

@@ -32,9 +32,11 @@ def short_hash(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stamp:
-    """What the store tells of a file without reading it; times in nanoseconds."""
+class Stamp(NamedTuple):
+    """What the store tells of a file without reading it; times in nanoseconds.
+
+    A tuple, because a look at an inbox makes one a file and compares it.
+    """
 
     size_bytes: int
     mtime_ns: int

@@ -4,7 +4,10 @@ Belongs here: how a name from outside becomes a safe ASCII word, losslessly.  Do
 the home (``layout``), opening files (``raw_files``).
 """
 
+import string
 from urllib.parse import quote_from_bytes, unquote_to_bytes
+
+_PLAIN = f"{string.ascii_letters}{string.digits}/-._~".encode()
 
 
 def to_uri(path: bytes) -> str:
@@ -15,7 +18,8 @@ def to_uri(path: bytes) -> str:
     >>> to_uri(b"caf\xe9 [1]\n!.txt")
     'caf%E9%20%5B1%5D%0A%21.txt'
     """
-    return quote_from_bytes(path, safe="/")
+    # Most names need nothing, and there may be millions.
+    return quote_from_bytes(path, safe="/") if path.strip(_PLAIN) else path.decode("ascii")
 
 
 def to_path(uri: str) -> bytes:

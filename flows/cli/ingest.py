@@ -10,8 +10,9 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from flows.cli.arguments import DEFAULT, Common, Format
-from flows.cli.render import Bar, show_outcome
+from flows.cli.render import Bar, show, show_outcome
 from flows.summary import Outcome
+from flows.summary import profile as stages_of
 from warehouse.uri import to_uri
 
 
@@ -22,6 +23,7 @@ def ingest(
     source: Annotated[str | None, Parameter(help="Who the files come from.")] = None,
     dry_run: Annotated[bool, Parameter(help="Only say what would be done.")] = False,
     direct: Annotated[bool, Parameter(help="Run the same stages without Prefect.")] = False,
+    profile: Annotated[bool, Parameter(help="Also say where the time went, a row a stage.")] = False,
     format: Format = "table",  # noqa: A002 - the word that a person types
     common: Common = DEFAULT,
 ) -> int:
@@ -36,7 +38,7 @@ def ingest(
 
     ```
     newsmill ingest seeds/raw
-    newsmill ingest --source reuters /srv/news --direct
+    newsmill ingest --source reuters /srv/news --direct --profile
     newsmill ingest --dry-run
     ```
 
@@ -68,4 +70,6 @@ def ingest(
 
             outcome = orchestrator.tracked(settings, bar, call)
     show_outcome(outcome, format)
+    if profile and format == "table":
+        show(stages_of(outcome), ["stage", "of", "seconds", "share", "µs a document"], format)
     return 1 if outcome.failures else 0

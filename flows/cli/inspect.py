@@ -19,8 +19,8 @@ from flows.cli.arguments import DEFAULT, Common
 from flows.cli.render import as_json, console, json_text, table, visible
 from flows.settings import load
 from warehouse import raw_files
+from warehouse.batches import document_id
 from warehouse.errors import ConfigError, Deferred
-from warehouse.parts import document_id
 from warehouse.records import Document, FileResult, RawDocument, RawFile, Reject
 from warehouse.uri import member_uri, to_uri
 

@@ -132,3 +132,15 @@ def _words(pid: str) -> list[bytes]:
         return Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
     except OSError:
         return []
+
+
+def test_a_file_that_kills_a_whole_run_does_not_kill_the_next(mill: Any, odd: dict[str, str]) -> None:
+    """A small run needs no workers; what was waiting when a run died is given to one all the same."""
+    mill.fill(2)
+    plant(mill, "KILLS")
+    assert mill.newsmill("ingest", "--direct", mill.raw, env=odd).code == -signal.SIGKILL
+    answer = mill.newsmill("ingest", "--direct", mill.raw, env=odd)
+    assert answer.code == 0, answer.err
+    assert [row["reason"] for row in mill.rows("SELECT reason FROM rejects")] == ["crash"]
+    assert mill.one("SELECT count(*) FROM documents") == 2
+    assert mill.problems(deep=True) == []

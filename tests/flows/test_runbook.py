@@ -117,6 +117,7 @@ def test_a_backup_is_restored_with_all_that_came_after_it(operator: Operator, wr
     assert list((mill.home / "before" / "versions").iterdir()), "what was there is put away"
 
 
+@pytest.mark.long
 def test_a_backup_beside_a_running_ingest_is_whole(operator: Operator, started: Any, write_news: Any) -> None:
     """The ledger is copied first: whatever it names is there when the parts are copied."""
     mill = operator.mill

@@ -20,7 +20,7 @@ import hypothesis
 import pytest
 import sqlalchemy as sa
 
-from warehouse import ledger, parts
+from warehouse import batches, ledger, parts
 from warehouse.layout import Home
 from warehouse.ledger import Ledger
 from warehouse.ledger.tables import METADATA
@@ -146,18 +146,18 @@ class Make:
         cls, home: Home, results: Sequence[FileResult], version: str = VERSION, settings: str = SETTINGS
     ) -> Receipt:
         """A receipt whose parts are on disk."""
-        spans = parts.spans_of(results)
-        batch = parts.batch_id(spans, version, settings)
+        spans = batches.spans_of(results)
+        batch = batches.batch_id(spans, version, settings)
         written = [
-            parts.write(home, kind, table, batch) for kind, table in parts.tables(results, version, batch).items()
+            parts.write(home, kind, table, batch) for kind, table in batches.tables(results, version, batch).items()
         ]
         return cls._receipt(results, spans, batch, written, version, settings)
 
     @classmethod
     def paper_receipt(cls, results: Sequence[FileResult], version: str = VERSION, settings: str = SETTINGS) -> Receipt:
         """A receipt for tests of the ledger alone: its parts are nowhere."""
-        spans = parts.spans_of(results)
-        batch = parts.batch_id(spans, version, settings)
+        spans = batches.spans_of(results)
+        batch = batches.batch_id(spans, version, settings)
         named = [
             PartReceipt(kind=kind, name=f"{batch}-{kind}", sha256=cls.content(batch + kind), size_bytes=9, row_count=1)
             for kind in ("documents", "files")

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tasks.document import PREVIEW_CHARACTERS, DocumentOptions, documents_of, preview
 from tasks.readers import ReadOptions
-from warehouse import parts
+from warehouse import batches
 from warehouse.projection import document_tables
 from warehouse.records import Document, FileResult, Reject
 from warehouse.uri import to_uri
@@ -338,8 +338,8 @@ class TestAnything:
     def test_any_text_becomes_rows(self, read: Callable[..., FileResult], text: str) -> None:
         result = read(text.encode("utf-8", "surrogatepass"))
         is_consistent(result)
-        rows = parts.tables([result], "v", "b" * 32)
-        live = {(span.file_id, span.first_ordinal): span.last_ordinal for span in parts.spans_of([result])}
+        rows = batches.tables([result], "v", "b" * 32)
+        live = {(span.file_id, span.first_ordinal): span.last_ordinal for span in batches.spans_of([result])}
         tables = document_tables(rows["documents"], rows["files"], live)
         assert ("documents" in tables) == bool(result.documents)
         for document, row in zip(result.documents, tables["documents"].to_pylist() if tables else [], strict=True):
@@ -361,7 +361,7 @@ class TestAnything:
     def test_any_bytes_become_rows(self, read: Callable[..., FileResult], data: bytes) -> None:
         result = read(data)
         is_consistent(result)
-        parts.tables([result], "v", "b" * 32)
+        batches.tables([result], "v", "b" * 32)
 
     @given(st.binary(max_size=40).filter(lambda name: b"/" not in name))
     @settings(max_examples=50)
@@ -369,4 +369,4 @@ class TestAnything:
         for uri in (to_uri(name), to_uri(name + b".txt")):
             result = read(GERMAN.encode(), uri)
             is_consistent(result)
-            parts.tables([result], "v", "b" * 32)
+            batches.tables([result], "v", "b" * 32)

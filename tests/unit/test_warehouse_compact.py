@@ -7,7 +7,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from warehouse import compact, ledger, parts
+from warehouse import batches, compact, ledger, parts
 from warehouse.compact import Candidate, CompactOptions
 from warehouse.errors import DamagedError, LedgerError, WarehouseBusy
 from warehouse.layout import Home
@@ -130,7 +130,7 @@ def test_a_merged_part_holds_the_rows_of_all_in_the_order_of_a_part(shed: Shed, 
     for kind, schema in PART_SCHEMAS.items():
         rows = [row for table in before if table.schema.names == schema.names for row in table.to_pylist()]
         assert sorted(map(repr, after[kind].to_pylist())) == sorted(map(repr, rows))
-    ids = [parts.document_id(row["file_id"], row["ordinal"]) for row in after["documents"].to_pylist()]
+    ids = [batches.document_id(row["file_id"], row["ordinal"]) for row in after["documents"].to_pylist()]
     assert ids == sorted(ids)
     (holder,) = ledger.holders(shed.book)
     assert (holder.commit_no, holder.origins, holder.row_count, holder.live_count) == (4, (1, 2, 3), 10, 10)

@@ -20,6 +20,10 @@ ROWS_OF_A_COMMIT = {"parts": PARTS, "spans": SPANS, "sightings": SIGHTINGS}
 KEYS = {"commits": "commit_no", "parts": "kind", "spans": "file_id", "sightings": "sighting_no"}
 
 
+def known_files(book: Ledger, root: str) -> dict[str, ledger.Known]:
+    return {known.uri: known for known in ledger.known_files(book, root)}
+
+
 def execute(book: Ledger, statement: sa.Executable) -> None:
     with book.writing() as connection:
         connection.execute(statement)
@@ -67,7 +71,7 @@ class TestNumbers:
         with pytest.raises(sa.exc.IntegrityError):
             ledger.append(book, "run-1", sightings=[make.refusal("link"), broken])
         assert ledger.last_commit(book) == before
-        assert set(ledger.known_files(book, "inbox")) == {"a.txt"}
+        assert set(known_files(book, "inbox")) == {"a.txt"}
         assert list(ledger.chain_problems(book)) == []
         assert commit(book, make, "c") == 2
 
@@ -277,7 +281,7 @@ class TestNews:
     def test_a_stamp_is_renewed_though_there_is_no_news(self, book: Ledger, make: Any) -> None:
         ledger.append(book, "run-1", sightings=[make.deferral("a.txt")])
         ledger.append(book, "run-1", sightings=[make.deferral("a.txt", stamp=make.stamp(inode=99))])
-        assert ledger.known_files(book, "inbox")["a.txt"].stamp.inode == 99
+        assert known_files(book, "inbox")["a.txt"].stamp.inode == 99
 
     def test_a_batch_that_is_committed_again_replaces_itself(self, book: Ledger, make: Any) -> None:
         assert commit(book, make, "a", "b") == 1
@@ -381,9 +385,9 @@ class TestCuts:
         """Else its stamp says that it is settled, and no run ever takes it up again."""
         cut(book, make, 0, 9)
         cut(book, make, 10, 19, is_last=True)
-        assert ledger.known_files(book, "inbox")["big.txt"].state == "settled"
+        assert known_files(book, "inbox")["big.txt"].state == "settled"
         cut(book, make, 0, 14, version="v2")
-        assert ledger.known_files(book, "inbox")["big.txt"].state != "settled"
+        assert known_files(book, "inbox")["big.txt"].state != "settled"
 
     def test_other_contents_are_left_alone(self, book: Ledger, make: Any) -> None:
         commit(book, make, "a", "b", version="v1")
@@ -455,13 +459,23 @@ class TestQuestions:
         assert ledger.file_ids_like(book, ["%", "________", a[:7] + "%", "_.txt"]) == []
         assert ledger.file_ids_like(book, []) == []
 
+    def test_known_files_come_in_the_order_of_bytes(
+        self, book: Ledger, make: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A walk goes in that order; across pages, too."""
+        monkeypatch.setattr("warehouse.ledger.queries._PAGE", 2)
+        uris = ["a/b.txt", "%C3%A4.txt", "a.txt", "B.txt", "a/", "b-a.txt", "b/a.txt"]
+        ledger.mark_pending(book, [make.raw_file(uri) for uri in uris])
+        assert [known.uri for known in ledger.known_files(book, "inbox")] == sorted(uris)
+        assert [known.uri for known in ledger.known_files(book, "inbox", "a")] == ["a/", "a/b.txt"]
+
     def test_known_files_are_those_of_the_root(self, book: Ledger, make: Any) -> None:
         commit(book, make, "a")
         ledger.append(book, "run-1", sightings=[make.deferral("a.txt", root="/srv")])
-        assert set(ledger.known_files(book, "inbox")) == {"a.txt"}
-        assert ledger.known_files(book, "inbox")["a.txt"].file_id == make.content("a")
-        assert ledger.known_files(book, "/srv")["a.txt"].state == "deferred"
-        assert ledger.known_files(book, "/nowhere") == {}
+        assert set(known_files(book, "inbox")) == {"a.txt"}
+        assert known_files(book, "inbox")["a.txt"].file_id == make.content("a")
+        assert known_files(book, "/srv")["a.txt"].state == "deferred"
+        assert known_files(book, "/nowhere") == {}
         assert ledger.known_roots(book) == ["/srv", "inbox"]
 
     def test_counts_of_a_batch_are_those_of_its_current_spans(self, book: Ledger, make: Any) -> None:
@@ -544,14 +558,14 @@ class TestConservation:
 class TestStamps:
     def test_pending_is_settled_by_its_commit(self, book: Ledger, make: Any) -> None:
         ledger.mark_pending(book, [make.raw_file("a.txt", "a")])
-        assert ledger.known_files(book, "inbox")["a.txt"].state == "pending"
+        assert known_files(book, "inbox")["a.txt"].state == "pending"
         commit(book, make, "a")
-        assert ledger.known_files(book, "inbox")["a.txt"].state == "settled"
+        assert known_files(book, "inbox")["a.txt"].state == "settled"
 
     def test_restamping_keeps_the_content(self, book: Ledger, make: Any) -> None:
         commit(book, make, "a")
         ledger.restamp(book, [make.raw_file("a.txt", "a", stamp=make.stamp(mtime_ns=99))])
-        known = ledger.known_files(book, "inbox")["a.txt"]
+        known = known_files(book, "inbox")["a.txt"]
         assert (known.state, known.stamp.mtime_ns, known.file_id) == ("settled", 99, make.content("a"))
         assert ledger.last_commit(book)[0] == 1
 
@@ -561,8 +575,8 @@ class TestStamps:
         ledger.mark_pending(book, [make.raw_file("b.txt", "b")])
         gone = [("inbox", "a.txt"), ("inbox", "b.txt"), ("inbox", "c.txt"), ("/srv", "a.txt")]
         assert ledger.append(book, "run-1", gone=gone) is None
-        assert set(ledger.known_files(book, "inbox")) == {"a.txt"}
-        assert ledger.known_files(book, "inbox")["a.txt"].stamp == make.stamp()
+        assert set(known_files(book, "inbox")) == {"a.txt"}
+        assert known_files(book, "inbox")["a.txt"].stamp == make.stamp()
         assert ledger.conservation(book).discovered == 1
 
     def test_a_deferred_path_that_is_gone_is_no_longer_deferred(self, book: Ledger, make: Any) -> None:
@@ -586,7 +600,7 @@ class TestStamps:
         found = ledger.conservation(book)
         assert (found.discovered, found.ingested, found.deferred) == (1, 1, 0)
         assert list(ledger.chain_problems(book)) == []
-        known = ledger.known_files(book, "inbox")["a.txt"]
+        known = known_files(book, "inbox")["a.txt"]
         assert (known.state, known.file_id) == ("settled", make.content("a"))
         # Should it come back, whatever it is then is read.
         assert known.stamp != make.stamp()
@@ -595,7 +609,7 @@ class TestStamps:
         """Nanoseconds, and the inodes of file systems that use all 64 bits."""
         stamp = make.stamp(size_bytes=1 << 45, mtime_ns=(1 << 63) - 1, ctime_ns=-1, inode=(1 << 63) - 1)
         ledger.mark_pending(book, [make.raw_file("a.txt", "a", stamp=stamp)])
-        assert ledger.known_files(book, "inbox")["a.txt"].stamp == stamp
+        assert known_files(book, "inbox")["a.txt"].stamp == stamp
 
     @pytest.mark.parametrize("call", [ledger.mark_pending, ledger.restamp])
     def test_nothing_is_nothing(self, book: Ledger, call: Callable[[Ledger, Sequence[Any]], None]) -> None:
@@ -654,7 +668,7 @@ def test_reading_does_not_wait_for_a_writer(book: Ledger, make: Any) -> None:
     with book.writing() as connection:
         connection.execute(STAMPS.update().values(source="changed"))
         assert ledger.last_commit(book)[0] == 1
-        assert ledger.known_files(book, "inbox")["a.txt"].file_id == make.content("a")
+        assert known_files(book, "inbox")["a.txt"].file_id == make.content("a")
 
 
 def test_all_tables_are_described_once() -> None:

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from warehouse import clean, parts
+from warehouse import batches, clean, parts
 from warehouse.durable import TEMPORARY
 from warehouse.errors import DamagedError
 from warehouse.layout import Home
@@ -44,7 +44,7 @@ def results(make: Any) -> list[FileResult]:
 
 
 def written(home: Home, results: list[FileResult]) -> dict[str, Any]:
-    rows = parts.tables(results, "1-aaaa", BATCH)
+    rows = batches.tables(results, "1-aaaa", BATCH)
     return {kind: parts.write(home, kind, table, BATCH) for kind, table in rows.items()}
 
 
@@ -74,7 +74,7 @@ def test_a_part_is_named_by_batch_and_bytes_and_closed_to_writing(home: Home, re
 
 
 def test_what_is_read_is_what_was_written(home: Home, results: list[FileResult]) -> None:
-    rows = parts.tables(results, "1-aaaa", BATCH)
+    rows = batches.tables(results, "1-aaaa", BATCH)
     for kind, part in written(home, results).items():
         back = parts.read(home, part)
         assert back.equals(rows[kind])
@@ -90,13 +90,13 @@ def test_descriptions_stand_in_the_part(home: Home, results: list[FileResult]) -
 
 
 def test_rows_do_not_depend_on_the_order_of_the_files(results: list[FileResult]) -> None:
-    one, other = parts.tables(results, "v", BATCH), parts.tables(results[::-1], "v", BATCH)
+    one, other = batches.tables(results, "v", BATCH), batches.tables(results[::-1], "v", BATCH)
     assert one["documents"].equals(other["documents"])
     assert sorted(one["files"]["uri"].to_pylist()) == sorted(other["files"]["uri"].to_pylist())
 
 
 def test_documents_stand_by_language_and_date(results: list[FileResult]) -> None:
-    rows = parts.tables(results, "v", BATCH)["documents"].select(["language", "published_on"]).to_pylist()
+    rows = batches.tables(results, "v", BATCH)["documents"].select(["language", "published_on"]).to_pylist()
     keys = [(row["language"], row["published_on"]) for row in rows]
     assert keys == sorted(keys)
     assert len(set(keys)) == len(TEXTS)
@@ -169,16 +169,16 @@ SPAN = Span(
     ],
 )
 def test_a_batch_id_depends_on_each_ingredient(other: Callable[[Any], Any], replaced: Callable[..., Any]) -> None:
-    one = parts.batch_id([SPAN], "v", "s")
+    one = batches.batch_id([SPAN], "v", "s")
     assert len(one) == 32
-    assert parts.batch_id(*other(replaced)) != one
+    assert batches.batch_id(*other(replaced)) != one
 
 
 def test_a_batch_id_depends_on_nothing_else(replaced: Callable[..., Any]) -> None:
     second = replaced(SPAN, file_id="e" * 64)
-    assert parts.batch_id([SPAN, second], "v", "s") == parts.batch_id([second, SPAN], "v", "s")
+    assert batches.batch_id([SPAN, second], "v", "s") == batches.batch_id([second, SPAN], "v", "s")
     counted = replaced(SPAN, document_count=9, reject_count=1, encoding="cp1252", encoding_confidence=0.5, is_last=True)
-    assert parts.batch_id([counted], "v", "s") == parts.batch_id([SPAN], "v", "s")
+    assert batches.batch_id([counted], "v", "s") == batches.batch_id([SPAN], "v", "s")
 
 
 def test_spans_count_what_a_file_became(make: Any) -> None:
@@ -187,7 +187,7 @@ def test_spans_count_what_a_file_became(make: Any) -> None:
         [make.document(ordinal=10), make.document([[("a", "b"), ("c", "")]], ordinal=12)],
         [make.reject(11)], is_last=False,
     )  # fmt: skip
-    (span,) = parts.spans_of([whole])
+    (span,) = batches.spans_of([whole])
     assert (span.first_ordinal, span.last_ordinal, span.is_last) == (10, 12, False)
     assert (span.document_count, span.reject_count, span.paragraph_count, span.segment_count) == (2, 1, 2, 4)
 
@@ -204,7 +204,7 @@ PIECES = st.lists(
 def test_spans_measure_the_text_in_bytes(make: Any, blocks: Any) -> None:
     blocks[-1][-1] = (blocks[-1][-1][0], "")
     document = make.document(blocks)
-    (row,) = parts.tables([make.result(make.raw_file(), [document])], "v", BATCH)["documents"].to_pylist()
+    (row,) = batches.tables([make.result(make.raw_file(), [document])], "v", BATCH)["documents"].to_pylist()
     pieces = [(segment.encode(), separator.encode()) for block in blocks for segment, separator in block]
     assert [(s["byte_count"], s["separator_count"]) for s in row["segments"]] == [(len(a), len(b)) for a, b in pieces]
     assert [p["segment_count"] for p in row["paragraphs"]] == [len(block) for block in blocks]

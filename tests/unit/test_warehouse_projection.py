@@ -13,7 +13,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from warehouse import ddl, parts
+from warehouse import batches, ddl
 from warehouse.errors import DamagedError
 from warehouse.projection import document_tables, reject_table, sighting_rejects, sighting_table
 from warehouse.records import Commit, FileResult
@@ -40,12 +40,12 @@ BLOCKS = st.lists(
 
 
 def both_parts(results: list[FileResult]) -> tuple[pa.Table, pa.Table]:
-    rows = parts.tables(results, "v", BATCH)
+    rows = batches.tables(results, "v", BATCH)
     return rows["documents"], rows["files"]
 
 
 def all_live(results: list[FileResult]) -> dict[tuple[str, int], int]:
-    return {(span.file_id, span.first_ordinal): span.last_ordinal for span in parts.spans_of(results)}
+    return {(span.file_id, span.first_ordinal): span.last_ordinal for span in batches.spans_of(results)}
 
 
 @functools.cache
@@ -92,7 +92,7 @@ def test_every_text_is_its_segments_and_separators(make: Any, documents: Any) ->
     assert len(rows["documents"]) == len(documents)
     for result, blocks in zip(results, documents, strict=True):
         text = result.documents[0].text
-        key = parts.document_id(result.file.file_id, 0)
+        key = batches.document_id(result.file.file_id, 0)
         (document,) = (row for row in rows["documents"] if row["document_id"] == key)
         segments = [row for row in rows["segments"] if row["document_id"] == key]
         paragraphs = [row for row in rows["paragraphs"] if row["document_id"] == key]

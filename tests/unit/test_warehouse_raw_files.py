@@ -16,6 +16,7 @@ import pytest
 from warehouse import raw_files
 from warehouse.errors import Deferred, Refusal
 from warehouse.raw_files import defer_reason, look, read, stamp_of, walk
+from warehouse.uri import to_uri
 from warehouse.vocabulary import DeferReason, Reason
 
 Obedient = Callable[[], contextlib.AbstractContextManager[None]]
@@ -25,7 +26,7 @@ def names(root: Path, below: bytes = b"") -> list[bytes]:
     return [found.path for found in walk(os.fsencode(root), below)]
 
 
-def test_a_walk_is_depth_first_and_sorted_by_the_bytes_of_names(tmp_path: Path) -> None:
+def test_a_walk_goes_in_the_order_of_uris(tmp_path: Path) -> None:
     for name in [b"b.txt", b"a/z.txt", b"a/b/c.txt", b"a.txt", b"B.txt", b"\xff.txt", "ä.txt".encode(), b"a/\n.txt"]:
         path = os.path.join(os.fsencode(tmp_path), name)
         os.makedirs(os.path.dirname(path), exist_ok=True)
@@ -33,8 +34,10 @@ def test_a_walk_is_depth_first_and_sorted_by_the_bytes_of_names(tmp_path: Path) 
             pass
     (tmp_path / "empty").mkdir()
     assert names(tmp_path) == [
-        b"B.txt", b"a/\n.txt", b"a/b/c.txt", b"a/z.txt", b"a.txt", b"b.txt", "ä.txt".encode(), b"\xff.txt",
+        "ä.txt".encode(), b"\xff.txt", b"B.txt", b"a.txt", b"a/\n.txt", b"a/b/c.txt", b"a/z.txt", b"b.txt",
     ]  # fmt: skip
+    uris = [found.uri for found in walk(os.fsencode(tmp_path))]
+    assert uris == sorted(uris) == list(map(to_uri, names(tmp_path)))
 
 
 def test_a_walk_can_begin_below_the_root(tmp_path: Path) -> None:

@@ -5,7 +5,8 @@ Belongs here: SELECTs and their row types.  Does not belong here: deciding anyth
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from functools import partial
+from typing import Any, NamedTuple, TypeVar
 
 import sqlalchemy as sa
 
@@ -27,31 +28,55 @@ def _chunks(items: Iterable[T]) -> Iterator[list[T]]:
         yield everything[start : start + CHUNK]
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
-    """What the ledger remembers of one path: its last stamp, and the content it had."""
+class Known(NamedTuple):
+    """What the ledger remembers of one path: its last stamp, and the content it had.  One is made for every path."""
 
-    stamp: Stamp
+    uri: str
+    size_bytes: int
+    mtime_ns: int
+    ctime_ns: int
+    inode: int
     state: str
     file_id: str | None
 
+    @property
+    def stamp(self) -> Stamp:
+        """The last stamp."""
+        return Stamp(*self[1:5])
 
-def known_files(ledger: Ledger, root: str, below: str = "") -> dict[str, Known]:
-    """Every path of a root by uri; of one file or folder in it at least its own, where ``below`` names one."""
+    def is_unchanged(self, stamp: Stamp) -> bool:
+        """Whether the path was dealt with under this stamp."""
+        return self[1:5] == stamp and self.state == "settled"
+
+
+# Read in one transaction: a long one would keep the ledger's log from being cut while a run writes it.
+_PAGE = 5_000
+
+
+def known_files(ledger: Ledger, root: str, below: str = "") -> Iterator[Known]:
+    """Every path of a root in the order of uris; where ``below`` names a file or folder in it, at least its own.
+
+    Read page by page while it is used: what is written meanwhile is seen or not.
+    """
     query = (
-        sa.select(STAMPS.c.uri, STAMPS.c.state, STAMPS.c.file_id, STAMPS.c.size_bytes, STAMPS.c.mtime_ns,
-                  STAMPS.c.ctime_ns, STAMPS.c.inode)
-        .join(ROOTS, ROOTS.c.root_id == STAMPS.c.root_id)
-        .where(ROOTS.c.location == root)
+        sa.select(STAMPS.c.uri, STAMPS.c.size_bytes, STAMPS.c.mtime_ns, STAMPS.c.ctime_ns, STAMPS.c.inode,
+                  STAMPS.c.state, STAMPS.c.file_id)
+        .where(STAMPS.c.root_id == sa.select(ROOTS.c.root_id).where(ROOTS.c.location == root).scalar_subquery())
+        .order_by(STAMPS.c.uri)
+        .limit(_PAGE)
     )  # fmt: skip
     if below:
-        uri = STAMPS.c.uri
-        query = query.where(sa.or_(uri.in_([below, f"{below}/"]), uri.startswith(f"{below}/", autoescape=True)))
-    with ledger.reading() as connection:
-        return {
-            uri: Known(Stamp(size_bytes=size, mtime_ns=mtime, ctime_ns=ctime, inode=inode), state, file_id)
-            for uri, state, file_id, size, mtime, ctime, inode in connection.execute(query)
-        }
+        query = query.where(
+            sa.or_(STAMPS.c.uri.in_([below, f"{below}/"]), STAMPS.c.uri.startswith(f"{below}/", autoescape=True))
+        )
+    last = ""
+    while True:
+        with ledger.reading() as connection:
+            rows = connection.execute(query.where(STAMPS.c.uri > last)).all()
+        yield from map(partial(tuple.__new__, Known), rows)
+        if len(rows) < _PAGE:
+            return
+        last = rows[-1].uri
 
 
 def known_roots(ledger: Ledger) -> list[str]:

@@ -19,7 +19,7 @@ from warehouse.durable import fsync_path, lock, make_folder, uninterrupted
 from warehouse.errors import ConfigError, LedgerError
 from warehouse.layout import Home
 
-HEAD = "0004"
+HEAD = "0005"
 _WRITES = "newsmill_writes"
 
 

@@ -41,7 +41,8 @@ STAMPS = Table(
     "stamps",
     METADATA,
     Column("root_id", Integer, primary_key=True),
-    Column("uri", Text, primary_key=True),
+    # Compared by bytes, as a walk goes.
+    Column("uri", Text().with_variant(Text(collation="C"), "postgresql"), primary_key=True),
     Column("source", Text, nullable=False),
     Column("state", String(16), nullable=False),  # pending, settled, deferred
     Column("file_id", String(64)),

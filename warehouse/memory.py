@@ -1,0 +1,46 @@
+"""How this process gives back the memory that it no longer uses.
+
+Belongs here: settings of allocators.  Does not belong here: limits of what may be used (``loader``, ``tasks.pool``).
+"""
+
+import contextlib
+import ctypes
+from pathlib import Path
+
+import pyarrow as pa
+
+# Of glibc's malloc.h.
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
+_LARGE_BYTES = 1 << 20
+# Of Linux' mman.h; the module mmap does not name it.
+_MADV_PAGEOUT = 21
+
+
+def give_back() -> None:
+    """Return large blocks to the system as soon as they are freed, in this process and what it forks.
+
+    Columns of a batch are freed when it is written; left to themselves, Arrow's own allocator and a malloc that learns
+    to keep ever larger blocks held 107 MB more through a publish of 20,000 documents (374 against 267), for 3 % of CPU.
+    """
+    pa.set_memory_pool(pa.system_memory_pool())
+    # Another libc has no such call, and needs none.
+    with contextlib.suppress(AttributeError, OSError):
+        mallopt = ctypes.CDLL(None).mallopt
+        mallopt(_M_MMAP_THRESHOLD, _LARGE_BYTES)
+        mallopt(_M_TRIM_THRESHOLD, _LARGE_BYTES)
+
+
+def set_aside_libraries() -> None:
+    """Let go of what was mapped of shared libraries: what is used again comes back from the disk or its cache.
+
+    The compiler that links the language kernel takes 65 MB and is not needed once it is warm.  Linux only.
+    """
+    with contextlib.suppress(OSError, AttributeError):
+        madvise = ctypes.CDLL(None).madvise
+        madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
+        for line in Path("/proc/self/maps").read_text(encoding="utf-8", errors="surrogateescape").splitlines():
+            span, *_, name = line.split(maxsplit=5)
+            if ".so" in name:
+                first, last = (int(bound, 16) for bound in span.split("-"))
+                # Unlike MADV_DONTNEED it keeps what differs from the file.
+                madvise(first, last - first, _MADV_PAGEOUT)
