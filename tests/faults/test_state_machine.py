@@ -281,7 +281,7 @@ def test_a_build_that_trusts_the_clock_is_noticed(machine: type[Home], monkeypat
     four_steps()
     stamp_of = raw_files.stamp_of
     monkeypatch.setattr(
-        raw_files, "stamp_of", lambda result: dataclasses.replace(stamp_of(result), ctime_ns=0, inode=0)
+        raw_files, "stamp_of", lambda result: stamp_of(result)._replace(ctime_ns=0, inode=0)
     )
     with pytest.raises(AssertionError, match="lost"):
         four_steps()

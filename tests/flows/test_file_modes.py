@@ -83,16 +83,17 @@ def test_the_state_of_prefect_is_the_owners_alone(mill: Any, monkeypatch: pytest
 
 
 @pytest.mark.parametrize(("mode", "is_refused"), [(0o644, True), (0o604, True), (0o640, False), (0o600, False)])
-def test_a_settings_file_with_the_ledgers_url_is_not_for_everybody(mill: Any, mode: int, is_refused: bool) -> None:
-    mill.fill(1)
-    assert mill.newsmill("ingest", "--direct", mill.raw).code == 0
+def test_a_settings_file_with_the_ledgers_url_is_not_for_everybody(
+    mill: Any, monkeypatch: pytest.MonkeyPatch, mode: int, is_refused: bool
+) -> None:
     file = mill.raw.parent / "newsmill.toml"
+    monkeypatch.chdir(file.parent)
     file.write_text('ledger_url = "postgresql+psycopg://someone:planted-canary@127.0.0.1:1/nowhere"\n')
     file.chmod(mode)
-    answer = mill.newsmill("settings", cwd=file.parent)
+    answer = mill.cli("settings")
     assert answer.code == (2 if is_refused else 0)
     assert ("chmod o-rwx newsmill.toml" in answer.err) == is_refused
     assert "planted-canary" not in answer.out + answer.err
     file.write_text("batch_files = 7\n")
     file.chmod(0o644)
-    assert mill.newsmill("settings", cwd=file.parent).code == 0, "others may read what is no secret"
+    assert mill.cli("settings").code == 0, "others may read what is no secret"
