@@ -20,7 +20,7 @@ _LIST = 3
 
 _CJK = re.compile("[\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7a3]")
 _STOP = re.compile(r"""[.,;…。！؟۔।፡、，；·|)\]］）>*-]\Z|[.!?…。！？]["”“»«’‘'」』)]\Z""")
-_ASKING = re.compile(r"[!?！？]\Z")
+_ASKING = ("!", "?", "！", "？")
 _LETTER = re.compile(r"[^\W\d_]")
 # A credit at the end stands in this many characters.
 _CREDIT = 100
@@ -132,10 +132,10 @@ def _looks_like_heading(text: str, start: int, end: int, rules: Rules) -> bool:
     if length > _LONGEST_HEADING:
         return False
     block = text[start:end]
-    if "\n" in block or not _LETTER.search(block) or _STOP.search(block):
+    if "\n" in block or not _LETTER.search(block) or _STOP.search(block, max(0, length - 2)):
         return False
     if rules.byline is not None and rules.byline.match(block):
         return False
-    limit = _LONGEST_QUESTION if _ASKING.search(block) else _LONGEST_HEADING
+    limit = _LONGEST_QUESTION if block.endswith(_ASKING) else _LONGEST_HEADING
     # A Chinese or Japanese character says as much as two or three letters.
-    return length <= (limit // 3 if _CJK.search(block) else limit)
+    return length <= limit // 3 or (length <= limit and _CJK.search(block) is None)

@@ -5,7 +5,6 @@ taken, and which were forgotten.  What is looked at after every step is what an 
 ``verify`` finds nothing, and at the end it looks deep.
 """
 
-import dataclasses
 import hashlib
 import json
 import os
@@ -280,8 +279,6 @@ def test_a_build_that_trusts_the_clock_is_noticed(machine: type[Home], monkeypat
 
     four_steps()
     stamp_of = raw_files.stamp_of
-    monkeypatch.setattr(
-        raw_files, "stamp_of", lambda result: stamp_of(result)._replace(ctime_ns=0, inode=0)
-    )
+    monkeypatch.setattr(raw_files, "stamp_of", lambda result: stamp_of(result)._replace(ctime_ns=0, inode=0))
     with pytest.raises(AssertionError, match="lost"):
         four_steps()
