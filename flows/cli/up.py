@@ -54,7 +54,10 @@ def up(
     from flows.running import told
     from flows.services import UpOptions
     from flows.up import up as run_everything
+    from warehouse.errors import ConfigError
 
+    if settle < 0 or sweep <= 0:
+        raise ConfigError("--settle must not be negative and --sweep must be more than 0 seconds")
     run.check(settings)
     words = ("--home", str(settings.home.absolute()), *(word for pair in common.set for word in ("--set", pair)))
     watching = ("--settle", str(settle), "--sweep", str(sweep))

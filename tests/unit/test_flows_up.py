@@ -212,3 +212,10 @@ def test_status_says_what_runs(tmp_path: Path) -> None:
         )
     )
     assert told == "server runs, watcher starts (2 restarts), deployments done, worker waits (1 restart)"
+
+
+def test_a_sweep_of_no_seconds_is_refused_before_anything_starts(mill: Any) -> None:
+    answer = mill.cli("up", "--sweep", "0")
+    assert answer.code == 2
+    assert "--sweep" in answer.err
+    assert not mill.home.exists()
