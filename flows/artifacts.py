@@ -40,7 +40,12 @@ _SEEN = """
         } AS tables
 """
 _MADE = ("documents", "segments", "record_rejects")
-_WORDS = {**PATHS, "documents": "documents", "segments": "segments", "record_rejects": "records that were rejected"}
+_WORDS = {
+    **PATHS,
+    "documents": "documents",
+    "segments": "segments",
+    "record_rejects": "rejects, of whole files and of records",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,3 +125,8 @@ def summary(outcome: Outcome, seen: Seen) -> str:
         lines += _table(["table", "rows"], [[name, f"{rows:,}"] for name, rows in seen.tables.items()])
     lines += _table(["stage", "seconds"], [[name, f"{took:.2f}"] for name, took in outcome.timings.items()])
     return "\n".join(lines) + "\n"
+
+
+def page(title: str, rows: Mapping[str, object]) -> str:
+    """A page in Markdown of one sentence and a few facts, none of them from outside."""
+    return "\n".join([f"**{title}**", *_table(["what", ""], list(rows.items()))]) + "\n"

@@ -11,6 +11,7 @@ from prefect import flow
 from pydantic import Field
 
 from flows import compacting, retention, run
+from flows.report import reported
 from flows.settings import Settings, load
 from warehouse.durable import lock
 from warehouse.errors import PermanentError
@@ -19,13 +20,13 @@ from warehouse.verify import verify as prove
 logger = logging.getLogger(__name__)
 
 
-def _verify(settings: Settings) -> None:
+def _verify(settings: Settings) -> str:
     with lock(settings.layout.lock("run")), run.opened(settings) as book:
-        report = prove(settings.layout, book)
-    if not report.holds:
-        more = f", and {len(report.problems) - 1} more" if len(report.problems) > 1 else ""
-        raise PermanentError(f"{report.problems[0]}{more}; see `newsmill verify`")
-    logger.info("everything holds: %s", ", ".join(f"{count} {name}" for name, count in report.checked.items()))
+        found = prove(settings.layout, book)
+    if not found.holds:
+        more = f", and {len(found.problems) - 1} more" if len(found.problems) > 1 else ""
+        raise PermanentError(f"{found.problems[0]}{more}; see `newsmill verify`")
+    return ", ".join(f"{count} {name}" for name, count in found.checked.items())
 
 
 @flow(name="maintain", persist_result=False)
@@ -44,13 +45,16 @@ def maintain(
         settings: Settings that differ from those of the worker, as `newsmill settings` lists them.
 
     """
-    chosen = load(settings).settings
-    if compact:
-        done = compacting.compact(chosen)
-        logger.info(
-            "%d pairs of parts became %d, %d files removed", done.replaced, done.made, len(done.verdict.removable)
-        )
-    removed = retention.forget_runs(keep_runs_days or chosen.keep_runs_days)
-    logger.info("%d old runs removed from Prefect's database", removed)
-    if verify:
-        _verify(chosen)
+    chosen, facts = load(settings).settings, dict[str, object]()
+    with reported(None) as report:
+        if compact:
+            done = compacting.compact(chosen, progress=report)
+            facts["pairs of parts merged"], facts["into"] = done.replaced, done.made
+            facts["files removed"] = len(done.verdict.removable)
+        if verify:
+            facts["everything holds"] = _verify(chosen)
+        facts["old runs removed"] = retention.forget_runs(keep_runs_days or chosen.keep_runs_days)
+        for what, found in facts.items():
+            logger.info("%s: %s", what, found)
+        name = f"{facts.get('files removed', 0)} files and {facts['old runs removed']} old runs removed"
+        report.try_to(lambda: report.facts(name, facts))

@@ -10,7 +10,7 @@ told; whatever goes wrong here is no reason for a run to fail, or to wait for lo
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -107,6 +107,11 @@ class Report(Progress):
         self._table("newsmill-rejects", artifacts.rejects_table(seen), "what this run refused, by reason")
         if seen.tables:
             events.send(self.client, events.loaded(settings.deployment, self.flow_run_id, outcome, seen.tables))
+
+    def facts(self, name: str, rows: Mapping[str, object]) -> None:
+        """A run that is no ingest: its name, and what it did."""
+        self.name(name)
+        self._artifact("markdown", "newsmill-summary", artifacts.page(name, rows), "what the run did")
 
     def failure(self, error: Exception) -> None:
         """Why a run could not come to its end, in one line."""

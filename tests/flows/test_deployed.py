@@ -201,3 +201,22 @@ def test_one_run_at_a_time_and_a_schedule_that_fires(triggered, prefect_server, 
     assert {run["state_type"] for run in last} == {"COMPLETED"}
     assert all(run["auto_scheduled"] for run in last)
     assert mill.problems() == []
+
+
+def test_the_maintenance_runs_and_forgets_only_our_old_runs(triggered, prefect_server, deployed, mill):
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
+    from flows.retention import forget_runs
+
+    prefect_server.ask(f"deployments/{deployed['maintain/newsmill']}/create_flow_run", body={})
+    (run,) = prefect_server.until(lambda: [one for one in prefect_server.runs("maintain") if one["end_time"]])
+    assert (run["state_type"], run["name"]) == ("COMPLETED", "0 files and 0 old runs removed"), prefect_server.output()
+    stranger = prefect_server.ask("flow_runs/", body={"flow_id": run["flow_id"], "state": {"type": "COMPLETED"}})
+    prefect_server.until(lambda: all(one["state_type"] not in ("PENDING", "RUNNING") for one in prefect_server.runs()))
+    ours = len(ended(prefect_server, 1)) + 1
+    with temporary_settings({PREFECT_API_URL: prefect_server.url}):
+        assert forget_runs(1) == 0
+        assert forget_runs(0) == ours
+    assert [one["id"] for one in prefect_server.runs("maintain")] == [stranger["id"]]
+    assert ended(prefect_server, 0) == []
+    assert prefect_server.ask("artifacts/filter", body={}) == []

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
+from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from flows import events, report
 from flows.artifacts import Seen, counts_table, rejects_table, summary
@@ -100,8 +101,8 @@ def test_an_event_is_sent_until_it_is_taken_and_stays_the_same(monkeypatch):
             raise httpx.ConnectError("refused")
 
     monkeypatch.setattr(events, "send", send)
-    monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")
-    events.deliver([events.settled("newsmill", 3)], pause=waited.append)
+    with temporary_settings({PREFECT_API_URL: "http://127.0.0.1:9/api"}):
+        events.deliver([events.settled("newsmill", 3)], pause=waited.append)
     assert len(sent) == 9
     assert all(one == sent[0] for one in sent)
     assert waited == [0.5, 1, 2, 4, 8, 16, 30, 30]
