@@ -32,6 +32,15 @@ def answers(api_url: str) -> bool:
         return False
 
 
+def is_of(api_url: str, folder: str) -> bool:
+    """Whether the server that answers keeps its state in a folder, and is not somebody else's at the same port."""
+    try:
+        answer = _client().get(f"{api_url.rstrip('/')}/admin/settings", timeout=5)
+        return answer.is_success and answer.json().get("home") == folder
+    except (httpx.HTTPError, ValueError, AttributeError):
+        return False
+
+
 def keep(flow_run_id: str, outcome: Outcome | None) -> None:
     """Keep the end of a run for when the server answers again; without an outcome it ended half-way."""
     if outcome is None:

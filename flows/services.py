@@ -6,12 +6,14 @@ started again (``flows.supervise``), doing it (``flows.up``).
 
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from flows import guard
 from flows.running import Running
 from flows.settings import PREFIX, Settings, inherited
+from warehouse.errors import ConfigError
 
 HOST = "127.0.0.1"
 # -P: a folder named like one of ours, where `up` is started, is none of ours.
@@ -116,12 +118,35 @@ def is_free(port: int) -> bool:
     return True
 
 
-def free_port(remembered: int) -> int:
-    """The port of the last time where it is free, else Prefect's usual one, else any."""
-    for port in (remembered, 4200):
-        if port and is_free(port):
-            return port
-    with socket.socket() as any_port:
-        any_port.bind((HOST, 0))
-        port = any_port.getsockname()[1]
-    return int(port)
+def _claim(port: int) -> socket.socket | None:
+    """Claim a port among all of newsmill on this machine; None where it is claimed already."""
+    claim = socket.socket(socket.AF_UNIX)
+    if sys.platform == "linux":
+        try:
+            # A name without a file, which ends with the process.
+            claim.bind(f"\0newsmill-up-{port}")
+        except OSError:
+            claim.close()
+            return None
+    return claim
+
+
+def _any_port() -> int:
+    with socket.socket() as listening:
+        listening.bind((HOST, 0))
+        return int(listening.getsockname()[1])
+
+
+@contextmanager
+def claimed_port(remembered: int, wanted: int | None = None) -> Iterator[int]:
+    """A free port that no other ``up`` takes meanwhile, since the server listens only seconds later.
+
+    The one that is ``wanted``, else that of the last time, else Prefect's usual one, else any.
+    """
+    for port in (wanted,) if wanted is not None else (remembered, 4200, *(_any_port() for _ in range(10))):
+        claim = _claim(port) if port and is_free(port) else None
+        if claim is not None:
+            with claim:
+                yield port
+            return
+    raise ConfigError(f"port {wanted} is taken by another program; name another, or none: one is chosen")

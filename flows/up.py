@@ -16,11 +16,10 @@ import httpx
 
 from flows import processes, running, server, stuck, supervise
 from flows.running import MARK, Running
-from flows.services import Service, UpOptions, environment, free_port, is_free, services
+from flows.services import Service, UpOptions, claimed_port, environment, services
 from flows.settings import Settings
 from flows.supervise import State
 from warehouse.durable import make_folder
-from warehouse.errors import ConfigError
 
 TICK_SECONDS = 0.25
 # So often the server is asked for runs whose process is gone, and so old a worker's run is by then.
@@ -35,6 +34,7 @@ class Up:
         self.services = {service.name: service for service in chosen}
         self.states = {service.name: State(needs=service.needs) for service in chosen}
         self.guards: dict[str, subprocess.Popen[bytes]] = {}
+        self.prefect = str(settings.layout.prefect.absolute())
         self.environment = environment(settings, here.api_url)
         self.next_look = 0.0
 
@@ -80,7 +80,7 @@ class Up:
     def look(self, now: float, seconds: float) -> None:
         """Ask the server whether it answers; once it does, for runs whose process is gone."""
         state = self.states["server"]
-        if state.pid is not None and not state.is_ready and server.answers(self.here.api_url):
+        if state.pid is not None and not state.is_ready and server.is_of(self.here.api_url, self.prefect):
             self.states["server"] = state.ready()
             self.tell(f"Prefect answers: {self.here.address}")
             self.next_look = now
@@ -160,12 +160,6 @@ def _told_to_stop() -> Iterator[tuple[threading.Event, list[int]]]:
             signal.signal(number, handler)
 
 
-def _port(remembered: int, options: UpOptions) -> int:
-    if options.port is not None and not is_free(options.port):
-        raise ConfigError(f"port {options.port} is taken by another program; name another, or none: one is chosen")
-    return options.port or free_port(remembered)
-
-
 def up(
     settings: Settings,
     options: UpOptions,
@@ -178,8 +172,12 @@ def up(
     home = settings.layout
     for folder in (home.inbox, home.prefect):
         make_folder(folder)
-    with running.held(home) as here, _told_to_stop() as (over, numbers):
-        here.port, here.metrics_port = _port(here.port, options), options.metrics_port
+    with (
+        running.held(home) as here,
+        claimed_port(here.port, options.port) as port,
+        _told_to_stop() as (over, numbers),
+    ):
+        here.port, here.metrics_port = port, options.metrics_port
         all_of_it = Up(settings, here, services(settings, here, options, words), tell)
         running.write(home, here)
         tell(f"starting Prefect at {here.address}; Ctrl-C stops everything")

@@ -54,7 +54,10 @@ def up(
     from flows.running import told
     from flows.services import UpOptions
     from flows.up import up as run_everything
+    from warehouse.errors import ConfigError
 
+    if settle < 0 or sweep <= 0:
+        raise ConfigError("--settle must not be negative and --sweep must be more than 0 seconds")
     run.check(settings)
     words = ("--home", str(settings.home.absolute()), *(word for pair in common.set for word in ("--set", pair)))
     watching = ("--settle", str(settle), "--sweep", str(sweep))
@@ -63,7 +66,7 @@ def up(
         given = [word for name, value in chosen if value is not None for word in (name, str(value))]
         return _detached(settings.layout, [*words, *watching, *given])
     out = console(stderr=True)
-    relayed = _Tail(settings.layout)
+    relayed, shown = _Tail(settings.layout), list[str]()
     with _status_line() as line:
 
         def tell(text: str) -> None:
@@ -73,8 +76,10 @@ def up(
             for said in relayed.lines():
                 # What Prefect's client says of a server that has gone fills a screen; the log has it whole.
                 tell(said if len(said) <= _LONGEST else f"{said[:_LONGEST]}…")
-            if line is not None:
-                line.update(f"{here.address}  {told(here)}", refresh=True)
+            text = f"{here.address}  {told(here)}"
+            if line is not None and text not in shown:
+                shown[:] = [text]
+                line.update(text, refresh=True)
 
         options = UpOptions(port=port, metrics_port=metrics_port, watch=watching)
         return 128 + run_everything(settings, options, words, tell=tell, show=show)

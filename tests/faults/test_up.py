@@ -294,3 +294,25 @@ def test_what_a_person_starts_is_seen_by_the_server_of_up(mill: Any, upped: Call
     assert "temporary" not in answer.err
     assert mill.one("SELECT orchestrator FROM runs ORDER BY started_at DESC LIMIT 1") == "prefect"
     until(up.is_settled, 30)
+
+
+@pytest.mark.long
+def test_two_homes_that_begin_at_once_do_not_meet(
+    new_mill: Callable[..., Any], started: Any, write_news: Callable[..., str]
+) -> None:
+    mills = [new_mill(name) for name in ("one", "other")]
+    both = [Upped(mill, started) for mill in mills]
+    try:
+        for up in both:
+            up.ready()
+        assert both[0].port != both[1].port
+        for number, (mill, up) in enumerate(zip(mills, both, strict=True)):
+            drop(mill, write_news, 10 * number, number + 1)
+            until(lambda mill=mill, number=number: documents(mill) == number + 1)
+            settings = httpx.get(f"http://127.0.0.1:{up.port}/api/admin/settings", timeout=30).json()
+            assert settings["home"] == str(mill.home / "prefect")
+    finally:
+        for up in both:
+            up.process.terminate()
+        assert [up.process.wait(60) for up in both] == [143, 143]
+    assert all(up.is_gone() for up in both)

@@ -23,9 +23,11 @@ class _Handler(BaseHTTPRequestHandler):
     server: Fake
 
     def _answer(self) -> None:
+        body = b'{"home": "/srv/news/prefect"}' if self.path == "/api/admin/settings" else b""
         self.send_response(self.server.code)
-        self.send_header("Content-Length", "0")
+        self.send_header("Content-Length", str(len(body)))
         self.end_headers()
+        self.wfile.write(body)
 
     do_GET = _answer  # noqa: N815 - the library's name
 
@@ -60,6 +62,14 @@ def test_a_server_answers_or_does_not(fake: Fake) -> None:
     fake.code = 503
     assert not server.answers(address(fake))
     assert not server.answers("http://127.0.0.1:9/api")
+
+
+def test_another_homes_server_at_the_same_port_is_told_apart(fake: Fake) -> None:
+    assert server.is_of(address(fake), "/srv/news/prefect")
+    assert not server.is_of(address(fake), "/srv/other/prefect")
+    fake.code = 503
+    assert not server.is_of(address(fake), "/srv/news/prefect")
+    assert not server.is_of("http://127.0.0.1:9/api", "/srv/news/prefect")
 
 
 def test_the_end_that_a_server_missed_is_told_once(fake: Fake) -> None:

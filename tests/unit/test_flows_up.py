@@ -11,10 +11,10 @@ import pytest
 
 from flows import processes, running, stuck, supervise
 from flows.running import MARK, Running
-from flows.services import UpOptions, environment, free_port, is_free, services
+from flows.services import UpOptions, claimed_port, environment, is_free, services
 from flows.settings import Settings
 from flows.supervise import State
-from warehouse.errors import TransientError, WarehouseBusy
+from warehouse.errors import ConfigError, TransientError, WarehouseBusy
 from warehouse.layout import Home
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="processes are found in /proc")
@@ -157,9 +157,22 @@ def test_a_port_is_kept_where_it_is_free() -> None:
         taken.listen()
         port = taken.getsockname()[1]
         assert not is_free(port)
-        assert free_port(port) != port
-    assert is_free(port)
-    assert free_port(port) == port
+        with claimed_port(port) as other:
+            assert other != port
+        with pytest.raises(ConfigError, match="name another"), claimed_port(0, port):
+            pass
+    with claimed_port(port) as kept:
+        assert kept == port
+
+
+@linux
+def test_two_that_begin_at_once_take_two_ports() -> None:
+    """Between the choice of a port and the server's listening there are seconds."""
+    with claimed_port(4711) as one, claimed_port(4711) as other:
+        assert one != other
+        assert is_free(one)
+        with pytest.raises(ConfigError), claimed_port(0, one):
+            pass
 
 
 def test_every_service_works_on_the_home_and_on_its_own_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -199,3 +212,10 @@ def test_status_says_what_runs(tmp_path: Path) -> None:
         )
     )
     assert told == "server runs, watcher starts (2 restarts), deployments done, worker waits (1 restart)"
+
+
+def test_a_sweep_of_no_seconds_is_refused_before_anything_starts(mill: Any) -> None:
+    answer = mill.cli("up", "--sweep", "0")
+    assert answer.code == 2
+    assert "--sweep" in answer.err
+    assert not mill.home.exists()
