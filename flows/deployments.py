@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from flows.events import SETTLED, inbox_resource
+from flows.server import shown
 from flows.settings import RUN_ENVIRONMENT, TAG, Settings
 from warehouse.errors import ConfigError, TransientError
 
@@ -93,7 +94,7 @@ def _server(api_url: str | None) -> Iterator["SyncPrefectClient"]:
         with temporary_settings({PREFECT_API_URL: url}), get_client(sync_client=True) as client:
             yield client
     except httpx.TransportError as error:
-        raise TransientError(f"the Prefect server at {url} does not answer; start it, or name another") from error
+        raise TransientError(f"the Prefect server at {shown(url)} does not answer; start it or name another") from error
 
 
 def _ensure_pool(client: "SyncPrefectClient", name: str) -> None:

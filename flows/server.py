@@ -1,15 +1,19 @@
 """A Prefect server that may come and go: whether it answers, and what it has not been told yet.
 
-Belongs here: the end of flow runs that a server did not hear of.  Does not belong here: events (``flows.events``), runs
-whose process is gone (``flows.stuck``).
+Belongs here: asking it with few imports; the end of flow runs that it did not hear of.  Does not belong here: events
+(``flows.events``), runs whose process is gone (``flows.stuck``).
 """
 
+import base64
 import functools
 import logging
-from collections.abc import Mapping
+import uuid
+from collections.abc import Generator, Mapping
+from urllib.parse import urlsplit, urlunsplit
 
 import httpx
 
+from flows.settings import prefect_password
 from flows.summary import Outcome, headline
 
 logger = logging.getLogger(__name__)
@@ -18,16 +22,54 @@ logger = logging.getLogger(__name__)
 _UNTOLD: dict[str, Mapping[str, str]] = {}
 
 
+def shown(url: str) -> str:
+    """An address without what may be a secret in it: user, password, query.
+
+    >>> shown("https://someone:secret@prefect.example/api?token=1")
+    'https://prefect.example/api'
+    """
+    parts = urlsplit(url)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+
+
+class _Rights(httpx.Auth):
+    """What a server may ask for: the password, and with what changes something a token of its own against forgery."""
+
+    requires_response_body = True
+
+    def __init__(self, api_url: str, password: str | None) -> None:
+        self.tokens = f"{api_url}/csrf-token"
+        self.headers: dict[str, str] = {}
+        if password is not None:
+            self.headers["Authorization"] = f"Basic {base64.b64encode(password.encode()).decode()}"
+
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        """Ask with what is known; where a token is missing or too old, get one and ask again."""
+        request.headers.update(self.headers)
+        answer = yield request
+        if answer.status_code != httpx.codes.FORBIDDEN:
+            return
+        name = str(uuid.uuid4())
+        answer = yield httpx.Request("GET", self.tokens, params={"client": name}, headers=self.headers)
+        if answer.is_success:
+            self.headers |= {"Prefect-Csrf-Client": name, "Prefect-Csrf-Token": answer.json()["token"]}
+            request.headers.update(self.headers)
+            yield request
+
+
 @functools.cache
-def _client() -> httpx.Client:
-    # One for all: to read the certificates takes longer than most requests.
-    return httpx.Client(timeout=5)
+def client(api_url: str) -> httpx.Client:
+    """A client of a server, one for all: to read the certificates takes longer than most requests."""
+    base = api_url.rstrip("/")
+    return httpx.Client(
+        base_url=base, timeout=10, auth=_Rights(base, prefect_password() or httpx.URL(base).userinfo.decode() or None)
+    )
 
 
 def answers(api_url: str) -> bool:
     """Whether a server is there; one on this machine that is not says so at once."""
     try:
-        return _client().get(f"{api_url.rstrip('/')}/health", timeout=2).is_success
+        return client(api_url).get("/health", timeout=2).is_success
     except httpx.HTTPError:
         return False
 
@@ -35,7 +77,7 @@ def answers(api_url: str) -> bool:
 def is_of(api_url: str, folder: str) -> bool:
     """Whether the server that answers keeps its state in a folder, and is not somebody else's at the same port."""
     try:
-        answer = _client().get(f"{api_url.rstrip('/')}/admin/settings", timeout=5)
+        answer = client(api_url).get("/admin/settings", timeout=5)
         return answer.is_success and answer.json().get("home") == folder
     except (httpx.HTTPError, ValueError, AttributeError):
         return False
@@ -58,8 +100,7 @@ def tell(api_url: str | None) -> None:
         return
     for flow_run_id, state in list(_UNTOLD.items()):
         try:
-            url = f"{api_url.rstrip('/')}/flow_runs/{flow_run_id}/set_state"
-            answer = _client().post(url, json={"state": state, "force": True})
+            answer = client(api_url).post(f"/flow_runs/{flow_run_id}/set_state", json={"state": state, "force": True})
             # A database that was begun anew knows nothing of it.
             if answer.status_code != httpx.codes.NOT_FOUND:
                 answer.raise_for_status()

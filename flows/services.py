@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from flows import guard
 from flows.running import Running
-from flows.settings import PREFIX, Settings, inherited
+from flows.settings import PREFIX, Settings, inherited, prefect_password
 from warehouse.errors import ConfigError
 
 HOST = "127.0.0.1"
@@ -102,6 +102,8 @@ def environment(settings: Settings, api_url: str) -> dict[str, str]:
         "PREFECT_SERVER_DEPLOYMENTS_CONCURRENCY_SLOT_WAIT_SECONDS": "5",
         "PREFECT_WORKER_QUERY_SECONDS": "5",
     }
+    if (password := prefect_password()) is not None:
+        own["PREFECT_API_AUTH_STRING"] = password
     if settings.ledger_url is not None:
         own[f"{PREFIX}LEDGER_URL"] = settings.ledger_url
     return {**defaults, **kept, **own}

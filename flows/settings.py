@@ -13,8 +13,7 @@ import json
 import os
 import stat
 import tomllib
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -288,10 +287,6 @@ def inherited(*left_out: str) -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith(left_out)}
 
 
-@contextmanager
-def temporary_prefect() -> Iterator[None]:
-    """Forget a server that does not answer, so that Prefect starts a temporary one."""
-    from prefect.settings import PREFECT_API_URL, PREFECT_SERVER_ALLOW_EPHEMERAL_MODE, temporary_settings
-
-    with temporary_settings({PREFECT_SERVER_ALLOW_EPHEMERAL_MODE: True}, restore_defaults={PREFECT_API_URL}):
-        yield
+def prefect_password() -> str | None:
+    """What a Prefect server on this machine asks for, or the one that a person uses: ``user:password``."""
+    return os.environ.get("PREFECT_SERVER_API_AUTH_STRING") or os.environ.get("PREFECT_API_AUTH_STRING") or None

@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 
 from flows import processes
+from flows.server import client
 from warehouse.clock import now_us
 
 _ALIVE = {"any_": ["RUNNING", "PENDING", "CANCELLING"]}
@@ -47,21 +48,21 @@ def at_work() -> set[str]:
     }
 
 
-def _crash(client: httpx.Client, kind: str, run_id: str) -> None:
+def _crash(asked: httpx.Client, kind: str, run_id: str) -> None:
     state = {"type": "CRASHED", "name": "Crashed", "message": WHY}
-    client.post(f"/{kind}/{run_id}/set_state", json={"state": state, "force": True}).raise_for_status()
+    asked.post(f"/{kind}/{run_id}/set_state", json={"state": state, "force": True}).raise_for_status()
 
 
 def mark(api_url: str, *, work_pool: str, seconds: float) -> int:
     """Mark every such run, and its tasks, as crashed; how many runs those were."""
-    with httpx.Client(base_url=api_url, timeout=10) as client:
-        working, now = at_work(), now_us() / 1e6
-        chosen = {"flow_runs": {"state": {"type": _ALIVE}}}
-        runs = client.post("/flow_runs/filter", json={**chosen, "limit": 200}).raise_for_status().json()
-        ids = dead(runs, work_pool=work_pool, at_work=working, now=now, seconds=seconds)
-        for run_id in ids:
-            tasks = {"flow_runs": {"id": {"any_": [run_id]}}, "task_runs": {"state": {"type": _ALIVE}}, "limit": 200}
-            for task in client.post("/task_runs/filter", json=tasks).raise_for_status().json():
-                _crash(client, "task_runs", task["id"])
-            _crash(client, "flow_runs", run_id)
-        return len(ids)
+    asked = client(api_url)
+    working, now = at_work(), now_us() / 1e6
+    chosen = {"flow_runs": {"state": {"type": _ALIVE}}}
+    runs = asked.post("/flow_runs/filter", json={**chosen, "limit": 200}).raise_for_status().json()
+    ids = dead(runs, work_pool=work_pool, at_work=working, now=now, seconds=seconds)
+    for run_id in ids:
+        tasks = {"flow_runs": {"id": {"any_": [run_id]}}, "task_runs": {"state": {"type": _ALIVE}}, "limit": 200}
+        for task in asked.post("/task_runs/filter", json=tasks).raise_for_status().json():
+            _crash(asked, "task_runs", task["id"])
+        _crash(asked, "flow_runs", run_id)
+    return len(ids)

@@ -6,24 +6,22 @@ Belongs here: making Prefect ready before it is imported, and finding a server. 
 import contextlib
 import subprocess
 from collections.abc import Callable, Iterator
-from urllib.parse import urlsplit, urlunsplit
 
 from flows import processes, running, settings
 from flows.cli.render import Bar
-from flows.server import answers
+from flows.server import answers, shown
 from flows.settings import Settings
 from flows.summary import Outcome, RunFailed
 from warehouse.errors import TransientError
 
 
-def _shown(url: str) -> str:
-    """An address without what may be a secret in it: user, password, query.
+@contextlib.contextmanager
+def _temporary() -> Iterator[None]:
+    """Forget a server that does not answer, so that Prefect starts a temporary one."""
+    from prefect.settings import PREFECT_API_URL, PREFECT_SERVER_ALLOW_EPHEMERAL_MODE, temporary_settings
 
-    >>> _shown("https://someone:secret@prefect.example/api?token=1")
-    'https://prefect.example/api'
-    """
-    parts = urlsplit(url)
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+    with temporary_settings({PREFECT_SERVER_ALLOW_EPHEMERAL_MODE: True}, restore_defaults={PREFECT_API_URL}):
+        yield
 
 
 @contextlib.contextmanager
@@ -35,12 +33,12 @@ def _server(bar: Bar) -> Iterator[None]:
     if url is not None and answers(url):
         yield
         return
-    words = "no Prefect server is configured" if url is None else f"the Prefect server at {_shown(url)} does not answer"
+    words = "no Prefect server is configured" if url is None else f"the Prefect server at {shown(url)} does not answer"
     bar.console.print(f"{words}: starting a temporary one, which takes some seconds (--direct does without)")
     from prefect.logging.handlers import APILogHandler
     from prefect.server.api.server import SubprocessASGIServer
 
-    with settings.temporary_prefect():
+    with _temporary():
         server = SubprocessASGIServer()
         try:
             server.start()

@@ -20,8 +20,6 @@ from urllib.error import HTTPError, URLError
 import pytest
 import yaml
 
-from flows.cli import COMMANDS
-
 DEPLOY = Path(__file__).parents[2] / "deploy"
 BIN = Path(sys.executable).parent
 PASSWORD = "admin:planted-canary-9d1e"
@@ -116,27 +114,24 @@ def test_the_services_of_compose_get_along_behind_their_password(
     def registered() -> int:
         return asked(f"{api}/work_pools/newsmill", password=PASSWORD)
 
-    has_deployments = "deploy" in COMMANDS
-    if has_deployments:
-        done = subprocess.run(
-            composed.command("deploy"), env=composed.environment("deploy"), cwd=tmp_path, capture_output=True, text=True
-        )
-        assert done.returncode == 0, done.stderr
-        assert registered() == 200
+    done = subprocess.run(
+        composed.command("deploy"), env=composed.environment("deploy"), cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert registered() == 200
     assert not composed.is_healthy("worker")
     worker = started(composed.command("worker"), env=composed.environment("worker"), **options)
     until(lambda: composed.is_healthy("worker"), worker)
     until(lambda: registered() == 200, worker)
-    if has_deployments:
-        mill = dataclasses.replace(new_mill(), home=tmp_path / "home")
-        watcher = started(composed.command("watcher"), env=composed.environment("watcher"), **options)
-        (mill.home / "inbox" / "wire").mkdir(parents=True)
-        (mill.home / "inbox" / "wire" / "1.txt").write_text(write_news(1), encoding="utf-8")
-        until((mill.home / "warehouse.duckdb").exists, watcher)
-        assert mill.one("SELECT count(*) FROM documents") == 1
-        assert composed.is_healthy("watcher")
-        watcher.send_signal(signal.SIGTERM)
-        watcher.wait(60)
+    mill = dataclasses.replace(new_mill(), home=tmp_path / "home")
+    watcher = started(composed.command("watcher"), env=composed.environment("watcher"), **options)
+    (mill.home / "inbox" / "wire").mkdir(parents=True)
+    (mill.home / "inbox" / "wire" / "1.txt").write_text(write_news(1), encoding="utf-8")
+    until((mill.home / "warehouse.duckdb").exists, watcher)
+    assert mill.one("SELECT count(*) FROM documents") == 1
+    assert composed.is_healthy("watcher")
+    watcher.send_signal(signal.SIGTERM)
+    watcher.wait(60)
     for process in (worker, server):
         process.send_signal(signal.SIGTERM)
         process.wait(60)
@@ -144,7 +139,6 @@ def test_the_services_of_compose_get_along_behind_their_password(
     assert b"canary" not in (tmp_path / "log").read_bytes()
 
 
-@pytest.mark.skipif("up" not in COMMANDS, reason="newsmill up is not here yet")
 def test_the_unit_of_up_works_behind_its_password(mill: Any, started: Any, write_news: Callable[[int], str]) -> None:
     """Server, deployments, worker and watcher get along with password and CSRF tokens on."""
     unit = (DEPLOY / "systemd" / "newsmill.service").read_text(encoding="utf-8")

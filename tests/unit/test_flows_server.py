@@ -11,11 +11,16 @@ import pytest
 from flows import server
 from flows.summary import Outcome
 
+PASSWORD = "Basic YWRtaW46c2VjcmV0"
+
 
 class Fake(HTTPServer):
     """Answers every request with ``code``, and keeps what was posted."""
 
     code = 200
+    # What the next request that changes something must bear, besides the password; and how often it was given out.
+    token: str | None = None
+    given = 0
     posted: list[tuple[str, Any]]
 
 
@@ -24,7 +29,16 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self) -> None:
         body = b'{"home": "/srv/news/prefect"}' if self.path == "/api/admin/settings" else b""
-        self.send_response(self.server.code)
+        code = self.server.code
+        if self.server.token is not None:
+            if self.headers["Authorization"] != PASSWORD:
+                code = 401
+            elif self.path.startswith("/api/csrf-token?client="):
+                self.server.given += 1
+                body = json.dumps({"token": self.server.token}).encode()
+            elif self.command == "POST" and self.headers["Prefect-Csrf-Token"] != self.server.token:
+                code = 403
+        self.send_response(code)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
@@ -98,3 +112,20 @@ def test_a_run_that_a_new_database_does_not_know_is_forgotten(fake: Fake) -> Non
     fake.posted = []
     server.tell(address(fake))
     assert fake.posted == []
+
+
+def test_a_password_and_tokens_are_brought_along(fake: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake.token = "first"
+    monkeypatch.setattr(server, "prefect_password", lambda: None)
+    assert server.client(address(fake)).get("/health").status_code == 401
+    server.client.cache_clear()
+    monkeypatch.setattr(server, "prefect_password", lambda: "admin:secret")
+    client = server.client(address(fake))
+    assert client.get("/health").status_code == 200
+    assert client.post("/flow_runs/filter", json={}).status_code == 200
+    assert client.post("/flow_runs/filter", json={}).status_code == 200
+    assert fake.given == 1
+    # Another server at the same address, or a token that has run out.
+    fake.token = "second"
+    assert client.post("/flow_runs/filter", json={}).status_code == 200
+    assert fake.given == 2
