@@ -89,11 +89,11 @@ def steady(acks: str | None) -> None:
     """Make the same calls come in the same order every time, and report every acknowledged commit."""
     import duckdb
 
-    from flows import run
+    from flows import execution
     from warehouse import ledger, loader
 
     # Both, since a publish that took long is followed by a longer pause.
-    run.time, loader.time = Ticks(), Ticks()
+    execution.time, loader.time = Ticks(), Ticks()
     connect = duckdb.connect
 
     def single(*arguments: Any, **options: Any) -> Any:

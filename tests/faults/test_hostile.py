@@ -78,9 +78,9 @@ def test_a_worker_that_dies_of_a_file_is_noticed(
 ) -> None:  # fmt: skip
     """The canary: a build in which one kind of file kills whoever reads it."""
     (tmp_path / "sitecustomize.py").write_text(
-        "import os, signal\nfrom tasks import record\nreal = record.prepared\n\n\ndef odd(found):\n"
-        "    if 'Meldung 0.' in getattr(found, 'text', ''):\n"
-        f"        os.kill(os.getpid(), {int(signal.SIGKILL)})\n    return real(found)\n\n\nrecord.prepared = odd\n"
+        "import os, signal\nfrom tasks import record\nreal = record.prepared\n\n\ndef odd(records):\n"
+        "    if any('Meldung 0.' in getattr(found, 'text', '') for found in records):\n"
+        f"        os.kill(os.getpid(), {int(signal.SIGKILL)})\n    return real(records)\n\n\nrecord.prepared = odd\n"
     )
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     monkeypatch.setattr(hostile, "ODD", {})

@@ -14,8 +14,8 @@ from tasks import record
 
 real = record.prepared
 
-def odd(found):
-    text = getattr(found, "text", "")
+def odd(records):
+    text = " ".join(getattr(found, "text", "") for found in records)
     if "KILLS" in text:
         os.kill(os.getpid(), signal.SIGKILL)
     if "HANGS" in text:
@@ -28,7 +28,7 @@ def odd(found):
         os._exit(3)
     if "FULL" in text:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    return real(found)
+    return real(records)
 
 record.prepared = odd
 """
