@@ -102,6 +102,9 @@ def _outcome(result: FileResult) -> str:
     # Where in an archive it stood: none of these does.
     for row in (*rows["documents"], *rows["rejects"]):
         del row["member"]
+    for document in rows["documents"]:
+        for name in ("paragraphs", "segments"):  # tuples with names
+            document[name] = [row._asdict() for row in document[name]]
     return json.dumps(_plain(rows), sort_keys=True)
 
 

@@ -1,7 +1,7 @@
-"""From one record to one document: the text steps in their order.
+"""From records to documents: the text steps in their order.
 
 Belongs here: what is done to a record's text, and which metadata wins.  Does not belong here: the steps themselves
-(``tasks.text``), many records at once (``tasks.document``).
+(``tasks.text``), which records are handled together (``tasks.document``).
 """
 
 from collections.abc import Mapping, Sequence

@@ -2,6 +2,7 @@
 
 import ast
 import importlib.metadata
+import json
 import re
 import subprocess
 import sys
@@ -114,3 +115,14 @@ def test_a_run_says_what_it_stood_on() -> None:
     found: dict[str, Any] = version.versions()
     assert {"newsmill", "python", "duckdb", "prefect", *version.LIBRARIES} <= found.keys()
     assert all(isinstance(value, str) and value for value in found.values())
+
+
+def test_no_outcome_changes_without_the_number() -> None:
+    """Every golden case and sample still becomes what the record in ``tests/golden/fingerprint.json`` says."""
+    recorded = json.loads((ROOT / "tests" / "golden" / "fingerprint.json").read_text("utf-8"))["versions"]
+    if recorded["python"] != ".".join(map(str, sys.version_info[:2])):
+        pytest.skip(f"the record was made with Python {recorded['python']}")
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.fingerprint"], capture_output=True, text=True, check=False, cwd=ROOT
+    )
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -41,6 +41,6 @@ class Scanner:
         np.cumsum([len(text) for text in texts], out=starts[1:])
         could, words = np.empty(len(texts), np.uint32), np.empty(len(texts), np.int64)
         self._native.call(
-            *(address(code_points), address(starts), len(texts), self._address, address(could), address(words))
+            address(code_points), address(starts), len(texts), self._address, address(could), address(words)
         )
         return list(zip(could.tolist(), words.tolist(), strict=True))
