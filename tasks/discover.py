@@ -144,7 +144,9 @@ class Search:
         reread: bool = False,
         on_file: Callable[[int], None] | None = None,
     ) -> None:
-        self.book, self.roots, self.options, self.reread = book, disjoint(roots), options, reread
+        self.book, self.options, self.reread = book, options, reread
+        # The order in which they were named changes nothing.
+        self.roots = sorted(disjoint(roots), key=lambda root: (root.location, root.below))
         self.result = Discovery()
         self.now_ns = now_us() * 1000
         # Whether something was waiting to be read when an earlier run ended.

@@ -95,7 +95,7 @@ def walk(
     """
     # A stack of listings instead of recursion: folders may be nested deeper than Python's stack.
     prefix = below + b"/" if below else b""
-    stack = [(prefix, to_uri(prefix), _listing(os.path.join(root, below)))]
+    stack = [(prefix, to_uri(prefix), _listing(os.path.join(root, below) if below else root))]
     while stack:
         prefix, before, listing = stack[-1]
         for uri, entry in listing:

@@ -139,10 +139,13 @@ def test_a_run_tells_what_it_did(triggered, prefect_server, mill):
     assert counts["documents"] == 3
     rejects = {row["reason"]: row for row in json.loads(data["newsmill-rejects"])}
     assert {reason: row["rejects"] for reason, row in rejects.items()} == {"binary": 1, "malformed": 1}
-    logs = prefect_server.ask("logs/filter", logs={"flow_run_id": {"any_": [triggered["id"]]}})
-    assert [log["message"] for log in logs if "committed" in log["message"]] == [
-        "batch 0 committed: 2 files, 3 documents, 2 rejects"
-    ]
+
+    def lines():
+        logs = prefect_server.ask("logs/filter", logs={"flow_run_id": {"any_": [triggered["id"]]}})
+        return [log["message"] for log in logs if "committed" in log["message"]]
+
+    # A server writes logs by the handful, every two seconds.
+    assert prefect_server.until(lines, 30) == ["batch 0 committed: 2 files, 3 documents, 2 rejects"]
 
 
 def test_texts_from_outside_are_only_text(triggered, prefect_server, mill):
@@ -170,7 +173,9 @@ def test_the_event_of_a_load_and_the_assets_have_the_rows(triggered, prefect_ser
     assert loaded["payload"]["rows"]["documents"] == 3
     assert loaded["payload"]["counts"]["rejected"] == 1
     assert loaded["related"][0]["prefect.resource.id"] == f"prefect.flow-run.{triggered['id']}"
-    rows = {one["resource"]["prefect.resource.name"]: one["payload"]["rows"] for one in found("prefect.asset.")}
+    # Prefect sends these by itself, when it has time.
+    told = prefect_server.until(lambda: len(events := found("prefect.asset.")) == 5 and events, 30)
+    rows = {one["resource"]["prefect.resource.name"]: one["payload"]["rows"] for one in told}
     assert rows == {name: mill.one(f"SELECT count(*) FROM {name}") for name in rows}
     assert rows.keys() == {"files", "documents", "paragraphs", "segments", "rejects"}
 
