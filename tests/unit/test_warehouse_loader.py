@@ -644,7 +644,7 @@ class TestDamage:
         """The kind of a segment is that of its paragraph, whose table has the check."""
         document = yard.make.document()
         (paragraph,) = document.paragraphs
-        document = yard.make.document(paragraphs=(replace(paragraph, kind="footnote"),))
+        document = yard.make.document(paragraphs=(paragraph._replace(kind="footnote"),))
         yard.batch(yard.make.result(yard.make.raw_file(), [document]))
         before = snapshots.newest(yard.home)
         with pytest.raises(duckdb.Error, match="kind"):

@@ -162,7 +162,7 @@ def test_what_a_part_leaves_out_comes_from_its_file(make: Any, replaced: Callabl
     document = replaced(
         document,
         paragraphs=tuple(
-            replaced(paragraph, kind=kind, credit=credit, language="en", language_confidence=0.5)
+            paragraph._replace(kind=kind, credit=credit, language="en", language_confidence=0.5)
             for paragraph, kind, credit in zip(document.paragraphs, kinds, (None, "dpa"), strict=True)
         ),
     )
