@@ -305,8 +305,8 @@ def test_the_json_of_every_command_parses(milled: Any, tmp_path: Path, command: 
 def test_every_command_of_the_table_is_here() -> None:
     from flows.cli import COMMANDS
 
-    # To watch has no end, and so no answer.
-    assert {words[0] for words in JSON_COMMANDS.values()} == set(COMMANDS) - {"watch"}
+    # What runs until it is stopped has no answer; a server is needed to deploy, whose test reads its JSON.
+    assert {words[0] for words in JSON_COMMANDS.values()} == set(COMMANDS) - {"watch", "up", "down", "deploy"}
 
 
 def test_names_that_are_no_text_come_out_as_json(new_mill: Any, write_news: Callable[[int], str]) -> None:
