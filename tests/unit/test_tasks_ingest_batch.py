@@ -67,7 +67,7 @@ def test_the_same_batch_gives_the_same_bytes_anywhere(
     moved = tmp_path / "moved.txt"
     moved.write_bytes(Path(os.fsdecode(file.path)).read_bytes())
     other = replaced(
-        file, root="/elsewhere", path=os.fsencode(moved), stamp=replaced(file.stamp, mtime_ns=1, ctime_ns=1, inode=1)
+        file, root="/elsewhere", path=os.fsencode(moved), stamp=file.stamp._replace(mtime_ns=1, ctime_ns=1, inode=1)
     )
     first = ingest(Home(tmp_path / "one"), file)
     second = ingest(Home(tmp_path / "two"), other, number=9)
