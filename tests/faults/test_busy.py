@@ -146,8 +146,8 @@ def test_files_keep_coming_to_a_watcher(
     print(told)
     assert mill.problems(deep=seconds < 100) == []
     assert mill.one("SELECT count(*) FROM documents") == len(dropped) + 1
-    # A look may meet a run at work, hence the least of each part.
-    assert min(handles[-third:]) <= min(handles[:third]) + 1, handles
+    # A look may meet a run at work, hence the least of each part; one that is left open a run would be dozens by then.
+    assert min(handles[-third:]) <= min(handles[:third]) + 8, handles
     assert gauge.slope() < slope
 
 
