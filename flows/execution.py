@@ -139,11 +139,11 @@ class Run:
             sum(span.reject_count for span in receipt.spans),
         )
 
-    def process(self, files: Iterable[RawFile], total: Callable[[], int], *, is_retry: bool = False) -> None:
+    def process(self, files: Iterable[RawFile], total: Callable[[], int], *, is_suspect: bool = False) -> None:
         """Batch after batch, committed in order; publishes on the way when enough time has gone.
 
         The files come in the order of plans, as workers can take them; ``total`` is how many there are at most.
-        ``is_retry`` says that some were waiting to be read when an earlier run ended.
+        ``is_suspect`` says that one of them may have killed earlier runs.
         """
         limits = plan.BatchLimits(batch_bytes=self.settings.batch_bytes, batch_files=self.settings.batch_files)
         left: dict[int, int] = {}
@@ -156,7 +156,7 @@ class Run:
 
         batches = plan.batches(files, limits)
         first = list(itertools.islice(batches, 2))
-        with self.pool(first, is_retry=is_retry) as pool:
+        with self.pool(first, is_suspect=is_suspect) as pool:
             every = counted(itertools.chain(first, batches))
             for result in self.stages.process(self.home, every, self.batch_options, pool):
                 if isinstance(result, Failure):
@@ -178,9 +178,9 @@ class Run:
                     self.publish_if_due()
                 self.progress.step("files", done, max(done, total()))
 
-    def pool(self, batches: Sequence[Batch], *, is_retry: bool = False) -> AbstractContextManager[Pool | None]:
-        """Workers, where more than one batch is worth starting them, or where a file may have killed a run before."""
-        is_small = len(batches) < 2 and not (batches and is_retry)
+    def pool(self, batches: Sequence[Batch], *, is_suspect: bool = False) -> AbstractContextManager[Pool | None]:
+        """Workers, where more than one batch is worth starting them, or where a file may kill whoever reads it."""
+        is_small = len(batches) < 2 and not (batches and is_suspect)
         if is_small or not self.settings.workers:
             return nullcontext()
         return Pool(self.settings.pool_options())

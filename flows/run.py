@@ -25,7 +25,7 @@ from warehouse.durable import lock
 from warehouse.errors import ConfigError, NewsmillError, PermanentError
 from warehouse.ledger import Ledger
 from warehouse.records import RawFile
-from warehouse.vocabulary import FileStatus
+from warehouse.vocabulary import FileStatus, RunStatus
 
 
 @contextmanager
@@ -91,6 +91,12 @@ def _discover_options(settings: Settings) -> DiscoverOptions:
     )
 
 
+def _died_twice(book: Ledger) -> bool:
+    """Whether both runs before this one came to no end: a file may have killed them, which a worker can die for."""
+    before = ledger.recent_runs(book, 3)[1:]
+    return len(before) == 2 and all(one.status == RunStatus.CRASHED for one in before)
+
+
 def _record(run: Run, search: Search) -> None:
     """From a search to commits: the batches in order, then what needed no reading, then the copies of what was read."""
     found = Discovery()
@@ -111,8 +117,7 @@ def _record(run: Run, search: Search) -> None:
             found.add(some)
             yield from files
 
-    # A file that killed a whole run must not kill the next: workers can die for it.
-    run.process(new(), lambda: total, is_retry=search.has_waited)
+    run.process(new(), lambda: total, is_suspect=search.has_waited and _died_twice(run.book))
     run.commit_sightings(found.sightings, found.gone)
     finished = ledger.finished_contents(run.book, {file.file_id for file in found.copies})
     copies = [file for file in found.copies if file.file_id in finished]

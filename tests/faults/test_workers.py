@@ -134,11 +134,12 @@ def _words(pid: str) -> list[bytes]:
         return []
 
 
-def test_a_file_that_kills_a_whole_run_does_not_kill_the_next(mill: Any, odd: dict[str, str]) -> None:
-    """A small run needs no workers; what was waiting when a run died is given to one all the same."""
+def test_a_file_that_killed_two_runs_does_not_kill_a_third(mill: Any, odd: dict[str, str]) -> None:
+    """A small run needs no workers; what was waiting when two runs died is given to one all the same."""
     mill.fill(2)
     plant(mill, "KILLS")
-    assert mill.newsmill("ingest", "--direct", mill.raw, env=odd).code == -signal.SIGKILL
+    for _ in range(2):
+        assert mill.newsmill("ingest", "--direct", mill.raw, env=odd).code == -signal.SIGKILL
     answer = mill.newsmill("ingest", "--direct", mill.raw, env=odd)
     assert answer.code == 0, answer.err
     assert [row["reason"] for row in mill.rows("SELECT reason FROM rejects")] == ["crash"]
