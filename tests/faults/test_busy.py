@@ -105,6 +105,7 @@ def test_files_keep_coming_to_a_watcher(
         assert watcher.poll() is None, err.read_text()
         assert time.monotonic() < waiting_since + 90
         time.sleep(0.1)
+    before = at_rest(watcher.pid)
     dropped: list[float] = []
     is_over = threading.Event()
     begin = time.monotonic()
@@ -133,22 +134,30 @@ def test_files_keep_coming_to_a_watcher(
         assert time.monotonic() < until, f"{seen} of {len(dropped)} are in; {err.read_text()[-500:]}"
         time.sleep(0.5)
         seen = visible(link, lags, dropped, seen)
+    after = at_rest(watcher.pid)
     watcher.send_signal(signal.SIGTERM)
     assert watcher.wait(60) == 128 + signal.SIGTERM
     handles = [handles for *_, handles in gauge.looks]
-    third = len(handles) // 3
     p99 = statistics.quantiles(lags, n=100)[-1]
     p50 = statistics.median(lags)
     told = {"files": len(dropped), "rate": round(len(dropped) / seconds, 1), "lag_p50": round(p50, 2),
             "lag_p99": round(p99, 2), "mb_a_minute": round(gauge.slope(), 2),
-            "handles": (min(handles), max(handles))}  # fmt: skip
+            "handles": (min(handles), max(handles)), "at_rest": (before, after)}  # fmt: skip
     record_property("watch", told)
     print(told)
     assert mill.problems(deep=seconds < 100) == []
     assert mill.one("SELECT count(*) FROM documents") == len(dropped) + 1
-    # A look may meet a run at work, hence the least of each part; one that is left open a run would be dozens by then.
-    assert min(handles[-third:]) <= min(handles[:third]) + 8, handles
+    assert after <= before + 1, handles
     assert gauge.slope() < slope
+
+
+def at_rest(pid: int) -> int:
+    """How many files a process has open when no run is at work: the least of three seconds."""
+    looks = []
+    for _ in range(30):
+        looks.append(len(os.listdir(f"/proc/{pid}/fd")))
+        time.sleep(0.1)
+    return min(looks)
 
 
 def visible(link: Path, lags: list[float], dropped: list[float], seen: int) -> int:
