@@ -12,14 +12,14 @@ from typing import Any
 import sqlalchemy as sa
 
 from warehouse.clock import now_us
-from warehouse.ledger import stamps
+from warehouse.ledger import bulk, stamps
+from warehouse.ledger.bulk import one_of
 from warehouse.ledger.store import Ledger
 from warehouse.ledger.tables import COMMITS, PARTS, SIGHTINGS, SPANS
 from warehouse.records import PartReceipt, Receipt, Sighting, Span
 from warehouse.vocabulary import CommitKind, FileStatus
 
 NO_HASH = "0" * 64
-CHUNK = 500
 # The end of a deferral: the path is gone, no row of the public tables is left of it.
 GONE = "gone"
 # The chain covers content only, so that equal input gives equal hashes in every home, whoever ran it and when.
@@ -68,15 +68,12 @@ def span_rows(commit_no: int, spans: Iterable[Span]) -> list[dict[str, Any]]:
 
 
 def _newest(connection: sa.Connection, root_id: int, uris: Sequence[str]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for start in range(0, len(uris), CHUNK):
-        query = (
-            sa.select(SIGHTINGS.c.uri, SIGHTINGS.c.status, SIGHTINGS.c.reason)
-            .where(SIGHTINGS.c.root_id == root_id, SIGHTINGS.c.uri.in_(uris[start : start + CHUNK]))
-            .order_by(SIGHTINGS.c.sighting_no)
-        )
-        found.update((row.uri, row) for row in connection.execute(query))
-    return found
+    query = (
+        sa.select(SIGHTINGS.c.uri, SIGHTINGS.c.status, SIGHTINGS.c.reason)
+        .where(SIGHTINGS.c.root_id == root_id, one_of(SIGHTINGS.c.uri, uris))
+        .order_by(SIGHTINGS.c.sighting_no)
+    )
+    return {row.uri: row for row in connection.execute(query)}
 
 
 def sighting_rows(
@@ -108,8 +105,8 @@ def sighting_rows(
                 "source": sighting.source,
                 "file_id": sighting.file_id,
                 "status": sighting.status.value,
-                "stage": sighting.stage,
-                "reason": sighting.reason,
+                "stage": sighting.stage and sighting.stage.value,
+                "reason": sighting.reason and sighting.reason.value,
                 "detail": sighting.detail,
                 "size_bytes": sighting.stamp.size_bytes,
                 "modified_ns": sighting.stamp.mtime_ns,
@@ -158,12 +155,9 @@ def _last_sighting(connection: sa.Connection) -> int:
 
 def _retire(connection: sa.Connection, commit_no: int, spans: Sequence[Span]) -> None:
     """Retire every older span that a new one covers, and behind a file's last cut whatever an older cutting left."""
-    file_ids = sorted({span.file_id for span in spans})
-    older: set[str] = set()
-    for start in range(0, len(file_ids), CHUNK):
-        query = sa.select(SPANS.c.file_id).where(SPANS.c.file_id.in_(file_ids[start : start + CHUNK]))
-        older.update(connection.scalars(query))
-    for span in spans:
+    held = sa.select(SPANS.c.file_id).where(one_of(SPANS.c.file_id, {span.file_id for span in spans}))
+    older = set(connection.scalars(held.distinct()))
+    for span in spans if older else ():
         if span.file_id not in older:
             continue
         covered = SPANS.c.last_ordinal >= span.first_ordinal
@@ -208,6 +202,12 @@ def insert_commit(
     commit_hash = chain_hash(previous, chained, content)
     connection.execute(COMMITS.insert().values(commit_hash=commit_hash, **head))
     return commit_hash
+
+
+def add_rows(connection: sa.Connection, table: sa.Table, rows: Sequence[dict[str, Any]]) -> None:
+    """Add rows that have the same names in the same order."""
+    if rows:
+        bulk.insert(connection, table, list(rows[0]), [tuple(row.values()) for row in rows])
 
 
 def append(
@@ -257,6 +257,5 @@ def append(
             settings_fingerprint=settings_fingerprint,
         )
         for table, new in ((PARTS, parts), (SPANS, spans), (SIGHTINGS, rows)):
-            if new:
-                connection.execute(table.insert(), new)
+            add_rows(connection, table, new)
     return commit_no

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from warehouse.errors import LedgerError
 from warehouse.layout import Home
 from warehouse.ledger import stamps
-from warehouse.ledger.commits import NO_HASH, insert_commit, part_rows, span_rows
+from warehouse.ledger.commits import NO_HASH, add_rows, insert_commit, part_rows, span_rows
 from warehouse.ledger.store import Ledger, check_beside, open_ledger
 from warehouse.ledger.tables import PARTS, RUNS, SIGHTINGS, SPANS, STAMPS, TOMBSTONES
 from warehouse.ledger.tombstones import buried, lifted
@@ -127,8 +127,7 @@ def write(ledger: Ledger, account: Account) -> None:
             parts = [{**row, "replaced_by": commit.replaced_by} for row in rows["parts"]]
             spans = [{**row, "retired_by": later[row["file_id"], row["first_ordinal"]]} for row in rows["spans"]]
             for table, new in ((PARTS, parts), (SPANS, spans), (SIGHTINGS, rows["sightings"])):
-                if new:
-                    connection.execute(table.insert(), new)
+                add_rows(connection, table, new)
         _stamps(connection, account)
 
 
@@ -141,5 +140,4 @@ def _stamps(connection: sa.Connection, account: Account) -> None:
         }
         for (root, uri), (source, state, file_id, mtime_ns) in account.paths.items()
     ]  # fmt: skip
-    if rows:
-        connection.execute(STAMPS.insert(), rows)
+    add_rows(connection, STAMPS, rows)
