@@ -275,15 +275,16 @@ class Search:
         files = [(file, known) for file, known in files if file.file_id not in forgotten]
         file_ids = {file.file_id for file, _ in files}
         finished, begun = ledger.held_contents(self.book, file_ids)
-        earlier = {
-            (place.root, place.uri, place.file_id): place.status
-            for place in (ledger.places(self.book, sorted(finished)) if finished else ())
-        }
+        again: dict[str, list[str]] = {}
+        for file, _ in files:
+            if file.file_id in finished:
+                again.setdefault(file.root, []).append(file.uri)
+        earlier = {root: ledger.sighted(self.book, root, uris) for root, uris in again.items()}
         for file, known in files:
             if known is not None and known.state == "settled" and known.file_id == file.file_id:
                 self.result.restamped.append(file)
             elif file.file_id in finished:
-                status = earlier.get((file.root, file.uri, file.file_id), FileStatus.DUPLICATE)
+                status = earlier[file.root].get((file.uri, file.file_id), FileStatus.DUPLICATE)
                 self.result.sightings.append(plan.sighting(file, status))
             elif file.file_id in taken:
                 self.result.copies.append(file)

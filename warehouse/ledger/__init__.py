@@ -24,6 +24,7 @@ from warehouse.ledger.queries import (
     last_commit,
     load_rows,
     places,
+    sighted,
     stale_contents,
 )
 from warehouse.ledger.rebuilt import Account, Commitment, trouble, write
@@ -98,6 +99,7 @@ __all__ = [
     "restamp",
     "row_counts",
     "runs_up_to",
+    "sighted",
     "snapshot_sums",
     "stale_contents",
     "start_run",

@@ -6,13 +6,15 @@ belong here: which words and rows those are.
 
 import functools
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
+
+from warehouse.ledger.chain import Rows
 
 # By position: rows are tuples.
 _STYLES = {"sqlite": "qmark", "postgresql": "format"}
@@ -52,18 +54,11 @@ def _statement(dialect: str, table: sa.Table, names: tuple[str, ...], *, replace
     return str(made.compile(dialect=module.dialect(paramstyle=_STYLES[dialect]), column_keys=list(names)))
 
 
-def insert(
-    connection: sa.Connection,
-    table: sa.Table,
-    names: Sequence[str],
-    rows: Sequence[tuple[Any, ...]],
-    *,
-    replaces: bool = False,
-) -> None:
-    """Add rows to a table, each a tuple in the order of ``names``; whole rows with equal keys ``replaces`` them.
+def insert(connection: sa.Connection, table: sa.Table, rows: Rows, *, replaces: bool = False) -> None:
+    """Add rows to a table; with ``replaces`` whole rows take the place of those with equal keys.
 
     They go to the driver as they are: what SQLAlchemy does for each row costs more than SQLite does.
     """
-    if rows:
-        statement = _statement(connection.dialect.name, table, tuple(names), replaces=replaces)
-        connection.exec_driver_sql(statement, list(rows))
+    if rows.rows:
+        statement = _statement(connection.dialect.name, table, rows.names, replaces=replaces)
+        connection.exec_driver_sql(statement, list(rows.rows))

@@ -14,6 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from warehouse.errors import WarehouseBusy
+from warehouse.ledger import bulk
 from warehouse.ledger.commits import insert_commit, part_rows
 from warehouse.ledger.store import Ledger
 from warehouse.ledger.tables import COMMITS, PARTS, SPANS
@@ -155,7 +156,7 @@ def compact(
             pipeline_version=pipeline_version,
             settings_fingerprint=settings_fingerprint,
         )
-        connection.execute(PARTS.insert(), rows)
+        bulk.insert(connection, PARTS, rows)
     return commit_no
 
 

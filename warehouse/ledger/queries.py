@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from warehouse.ledger.account import content_now
 from warehouse.ledger.bulk import one_of
-from warehouse.ledger.commits import NO_HASH
+from warehouse.ledger.chain import NO_HASH
 from warehouse.ledger.compactions import followed, receipt
 from warehouse.ledger.store import Ledger
 from warehouse.ledger.tables import COMMITS, PARTS, ROOTS, SIGHTINGS, SPANS, STAMPS
@@ -152,6 +152,18 @@ def places(ledger: Ledger, file_ids: Iterable[str]) -> list[Place]:
                 row.modified_ns, bool(row.is_newest),
             )  # fmt: skip
     return list(found.values())
+
+
+def sighted(ledger: Ledger, root: str, uris: Iterable[str]) -> dict[tuple[str, str], FileStatus]:
+    """What the contents of before became at these uris of a root: (uri, file_id) -> status, of the newest sighting."""
+    query = (
+        sa.select(SIGHTINGS.c.uri, SIGHTINGS.c.file_id, SIGHTINGS.c.status)
+        .join(ROOTS, ROOTS.c.root_id == SIGHTINGS.c.root_id)
+        .where(ROOTS.c.location == root, one_of(SIGHTINGS.c.uri, uris), SIGHTINGS.c.file_id.is_not(None), ~is_void())
+        .order_by(SIGHTINGS.c.sighting_no)
+    )
+    with ledger.reading() as connection:
+        return {(row.uri, row.file_id): FileStatus(row.status) for row in connection.execute(query)}
 
 
 def file_ids_like(ledger: Ledger, words: Sequence[str]) -> list[str]:

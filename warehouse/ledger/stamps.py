@@ -10,6 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from warehouse.ledger import bulk
+from warehouse.ledger.chain import Rows
 from warehouse.ledger.store import Ledger
 from warehouse.ledger.tables import ROOTS, SIGHTINGS, STAMPS
 from warehouse.records import RawFile, Sighting, Span
@@ -30,11 +31,11 @@ def root_ids(connection: sa.Connection, locations: Iterable[str]) -> dict[str, i
 
 
 # A stamp's own fields come last, in its order.
-_NAMES = [column.name for column in STAMPS.columns]
+_NAMES = tuple(column.name for column in STAMPS.columns)
 
 
 def _upsert(connection: sa.Connection, rows: list[tuple[Any, ...]]) -> None:
-    bulk.insert(connection, STAMPS, _NAMES, rows, replaces=True)
+    bulk.insert(connection, STAMPS, Rows(_NAMES, rows), replaces=True)
 
 
 def _mark(ledger: Ledger, files: Iterable[RawFile], state: str) -> None:

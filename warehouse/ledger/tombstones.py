@@ -14,9 +14,10 @@ from typing import Any
 import sqlalchemy as sa
 
 from warehouse.clock import now_us
-from warehouse.ledger import stamps
+from warehouse.ledger import bulk, stamps
 from warehouse.ledger.bulk import one_of
-from warehouse.ledger.commits import NO_HASH, add_rows, insert_commit, sighting_rows
+from warehouse.ledger.chain import NO_HASH
+from warehouse.ledger.commits import insert_commit, sighting_rows
 from warehouse.ledger.store import Ledger
 from warehouse.ledger.tables import COMMITS, ROOTS, SIGHTINGS, SPANS, STAMPS, TOMBSTONES
 from warehouse.records import Sighting, Stamp
@@ -222,7 +223,7 @@ def forget(
         )
         rows = {"sightings": sightings, "tombstones": buried(connection, commit_no), "lifts": []}
         _commit(connection, run_id, rows, pipeline_version, settings_fingerprint)
-        add_rows(connection, SIGHTINGS, sightings)
+        bulk.insert(connection, SIGHTINGS, sightings)
     return commit_no
 
 
