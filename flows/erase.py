@@ -9,20 +9,22 @@ broke off: ``flows.run.exclusive`` calls this before anything else.
 
 from collections.abc import Sequence
 from functools import partial
+from typing import TYPE_CHECKING
 
 from flows.recorded import recorded
 from flows.settings import Settings
 from flows.summary import Progress
 from tasks import version
-from warehouse import forget as steps
 from warehouse import ledger, mirror
-from warehouse.forget import Erased
 from warehouse.ledger import Ledger
+
+if TYPE_CHECKING:
+    from warehouse.forget import Erased
 
 
 def erase(
     settings: Settings, book: Ledger, progress: Progress, file_ids: Sequence[str] = (), *, is_wary: bool = False
-) -> Erased | None:
+) -> "Erased | None":
     """Forget contents for good, and those whose forgetting was begun; None where there are none.
 
     ``is_wary`` also looks for what came back since: a part or a snapshot out of a backup.  The caller holds the run
@@ -30,6 +32,11 @@ def erase(
     """
     home = settings.layout
     mirror.write(home, ledger.marks(book))
+    if not file_ids and not is_wary and not ledger.unerased(book):
+        return None
+    # Imported where something is to be done: every run comes by here.
+    from warehouse import forget as steps
+
     back = sorted(ledger.refused(book)) if is_wary and next(steps.traces(home, book), None) else []
     if not file_ids and not back and not ledger.unerased(book):
         return None

@@ -4,6 +4,7 @@ Belongs here: batches to commits, when to publish, counts and timings.  Does not
 the run lock (``flows.run``), the stages (``tasks``).
 """
 
+import itertools
 import logging
 import time
 import uuid
@@ -11,24 +12,25 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
-from functools import partial
-from typing import Protocol
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Protocol
 
 from flows.settings import Settings
 from flows.summary import Outcome, Progress
 from tasks import plan, version
 from tasks.direct import Failure
 from tasks.discover import DiscoverOptions, Search
-from tasks.document import CutLimits
-from tasks.ingest_batch import BatchOptions
 from tasks.pool import Pool
 from tasks.roots import Root
-from warehouse import ledger
+from warehouse import ledger, memory
 from warehouse.layout import Home
 from warehouse.ledger import Ledger
-from warehouse.loader import Published
 from warehouse.records import Batch, RawFile, Receipt, Sighting
 from warehouse.vocabulary import RunStatus
+
+if TYPE_CHECKING:
+    from tasks.ingest_batch import BatchOptions
+    from warehouse.loader import Published
 
 logger = logging.getLogger(__name__)
 
@@ -50,13 +52,13 @@ class Stages(Protocol):
         """What may be new below the roots."""
 
     def process(
-        self, home: Home, batches: Iterable[Batch], options: BatchOptions, pool: Pool | None = None
+        self, home: Home, batches: Iterable[Batch], options: "BatchOptions", pool: Pool | None = None
     ) -> Iterator[Receipt | Failure]:
         """The receipts or the failure of each batch, in order; of a batch that is cut, a receipt a cut."""
 
     def publish(
         self, home: Home, book: Ledger, *, rebuild: bool = False, on_commit: Callable[[int, int], None] | None = None
-    ) -> Published:
+    ) -> "Published":
         """Publish what is committed."""
 
 
@@ -67,12 +69,7 @@ class Run:
         self.settings, self.stages, self.book, self.progress = settings, stages, book, progress
         self.home = settings.layout
         self.outcome = Outcome(run_id=str(uuid.uuid4()))
-        self.batch_options = BatchOptions(
-            document=settings.document_options(),
-            cut=CutLimits(cut_bytes=settings.batch_bytes, cut_records=settings.batch_records),
-            pipeline_version=version.pipeline_version(),
-            settings_fingerprint=settings.fingerprint(),
-        )
+        self.pipeline_version, self.settings_fingerprint = version.pipeline_version(), settings.fingerprint()
         self.last_publish = (time.monotonic(), 0.0)
         # What is read again was sighted before: its rows change, not what is current at its uri.
         self.is_replay = False
@@ -81,9 +78,23 @@ class Run:
             run_id=self.outcome.run_id,
             flow=flow,
             orchestrator=stages.ORCHESTRATOR,
-            pipeline_version=self.batch_options.pipeline_version,
-            settings_fingerprint=self.batch_options.settings_fingerprint,
+            pipeline_version=self.pipeline_version,
+            settings_fingerprint=self.settings_fingerprint,
             versions=version.versions(),
+        )
+
+    @cached_property
+    def batch_options(self) -> "BatchOptions":
+        """What a worker must know besides the files; imported when there are some, while workers get warm."""
+        from tasks.document import CutLimits
+        from tasks.ingest_batch import BatchOptions
+
+        memory.give_back()
+        return BatchOptions(
+            document=self.settings.document_options(),
+            cut=CutLimits(cut_bytes=self.settings.batch_bytes, cut_records=self.settings.batch_records),
+            pipeline_version=self.pipeline_version,
+            settings_fingerprint=self.settings_fingerprint,
         )
 
     @contextmanager
@@ -105,8 +116,8 @@ class Run:
                 self.outcome.run_id,
                 sightings=sightings,
                 gone=gone,
-                pipeline_version=self.batch_options.pipeline_version,
-                settings_fingerprint=self.batch_options.settings_fingerprint,
+                pipeline_version=self.pipeline_version,
+                settings_fingerprint=self.settings_fingerprint,
             )
         self.count(sightings)
 
@@ -162,7 +173,10 @@ class Run:
                 yield batch
 
         every = counted(plan.batches(files, limits))
-        for result in self.stages.process(self.home, every, self.batch_options, pool):
+        if (first := next(every, None)) is None:
+            return
+        batches = itertools.chain([first], every)
+        for result in self.stages.process(self.home, batches, self.batch_options, pool):
             if isinstance(result, Failure):
                 number = result.batch.number
                 why = str(result.error).splitlines()[0] if str(result.error) else type(result.error).__name__

@@ -21,12 +21,23 @@ from tasks.hashing import Hasher
 from tasks.replay import again
 from tasks.roots import Root, known_root, roots_of
 from tasks.text import language
-from warehouse import clean, ledger, memory, presence, snapshots
+from warehouse import clean, ledger, memory, presence
 from warehouse.durable import lock
 from warehouse.errors import ConfigError, NewsmillError, PermanentError
+from warehouse.layout import Home
 from warehouse.ledger import Ledger
 from warehouse.records import RawFile, Receipt
 from warehouse.vocabulary import FileStatus, RunStatus
+
+
+def _last_published(home: Home) -> tuple[int, str] | None:
+    """Number and hash of the last commit in the newest snapshot; None where nothing was published."""
+    if not home.versions.is_dir():
+        return None
+    # It brings DuckDB along, which whoever waits for the first workers need not wait for.
+    from warehouse import snapshots
+
+    return snapshots.last_published(home)
 
 
 @contextmanager
@@ -35,7 +46,7 @@ def opened(settings: Settings, *, create: bool = False) -> Iterator[Ledger]:
     home = settings.layout
     book = ledger.open_ledger(home, settings.ledger_url, create=create)
     try:
-        ledger.check_beside(book, home, snapshots.last_published(home))
+        ledger.check_beside(book, home, _last_published(home))
         yield book
     finally:
         book.close()
@@ -177,9 +188,7 @@ def replay(
     with exclusive(settings, progress) as book:
         run = Run(settings, stages, book, progress, "replay")
         with run.recorded():
-            stale = ledger.stale_contents(
-                book, run.batch_options.pipeline_version, run.batch_options.settings_fingerprint
-            )
+            stale = ledger.stale_contents(book, run.pipeline_version, run.settings_fingerprint)
             due = set(file_ids).intersection(stale)
             run.outcome.count("unchanged", len(set(file_ids)) - len(due))
             chosen = again(book, settings.layout, sorted(due))

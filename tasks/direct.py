@@ -9,16 +9,19 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from queue import SimpleQueue
+from typing import TYPE_CHECKING
 
 from tasks.discover import DiscoverOptions, Search
-from tasks.ingest_batch import BatchOptions, ingest_batch
 from tasks.pool import Pool
 from tasks.roots import Root
-from warehouse import loader
+from warehouse import memory
 from warehouse.layout import Home
 from warehouse.ledger import Ledger
-from warehouse.loader import Published
 from warehouse.records import Batch, Receipt
+
+if TYPE_CHECKING:
+    from tasks.ingest_batch import BatchOptions
+    from warehouse.loader import Published
 
 ORCHESTRATOR = "direct"
 
@@ -44,7 +47,7 @@ def discover(
 
 
 def process(
-    home: Home, batches: Iterable[Batch], options: BatchOptions, pool: Pool | None = None
+    home: Home, batches: Iterable[Batch], options: "BatchOptions", pool: Pool | None = None
 ) -> Iterator[Receipt | Failure]:
     """The receipts or the failure of each batch, in the order of the batches, as soon as they are there.
 
@@ -66,10 +69,13 @@ def process(
             yield from _taken(waiting.popleft())
 
 
-def attempt(home: Home, batch: Batch, options: BatchOptions, pool: Pool | None = None) -> Iterator[Receipt | Failure]:
+def attempt(home: Home, batch: Batch, options: "BatchOptions", pool: Pool | None = None) -> Iterator[Receipt | Failure]:
     """The receipts of one batch, or how it failed."""
     try:
         if pool is None:
+            # Imported where it is worked on: with workers this process needs none of it.
+            from tasks.ingest_batch import ingest_batch
+
             yield from ingest_batch(home, batch, options)
         else:
             yield from pool.run(home, batch, options)
@@ -78,7 +84,7 @@ def attempt(home: Home, batch: Batch, options: BatchOptions, pool: Pool | None =
 
 
 def _hand_over(
-    results: SimpleQueue[Receipt | Failure | None], home: Home, batch: Batch, options: BatchOptions, pool: Pool
+    results: SimpleQueue[Receipt | Failure | None], home: Home, batch: Batch, options: "BatchOptions", pool: Pool
 ) -> None:
     try:
         for result in attempt(home, batch, options, pool):
@@ -93,6 +99,9 @@ def _taken(results: SimpleQueue[Receipt | Failure | None]) -> Iterator[Receipt |
 
 def publish(
     home: Home, book: Ledger, *, rebuild: bool = False, on_commit: Callable[[int, int], None] | None = None
-) -> Published:
+) -> "Published":
     """Publish what is committed."""
+    from warehouse import loader
+
+    memory.give_back()
     return loader.publish(home, book, rebuild=rebuild, on_commit=on_commit)

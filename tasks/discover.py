@@ -14,8 +14,6 @@ from dataclasses import dataclass, field
 from tasks import plan
 from tasks.compared import Comparison, Differing
 from tasks.hashing import Hashed, Hasher
-from tasks.readers import is_streaming
-from tasks.readers.bounded import HEAD
 from tasks.roots import Root, disjoint, source_of
 from warehouse import ledger, raw_files
 from warehouse.clock import now_us
@@ -106,6 +104,10 @@ def _too_large(file: RawFile, options: DiscoverOptions) -> tuple[Reason, str] | 
     size = file.stamp.size_bytes
     if size <= options.max_file_bytes:
         return None
+    # Hardly any file comes here, and every run would wait for what readers import.
+    from tasks.readers import is_streaming
+    from tasks.readers.bounded import HEAD
+
     if not is_streaming(name_of(file.uri), raw_files.head(file.path, HEAD)):
         return Reason.TOO_LARGE, f"{size} bytes; max_file_bytes is {options.max_file_bytes}"
     if size > options.max_stream_bytes:

@@ -22,16 +22,19 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from tasks import plan
 from tasks.hashing import Hashed, Hasher, hashed
-from tasks.ingest_batch import BatchOptions
 from tasks.worker import BATCH, END, FORK, HASH, OUT_OF_MEMORY, REAP, WARM
 from warehouse.errors import NewsmillError, TransientError
 from warehouse.layout import Home
 from warehouse.records import Batch, Receipt
 from warehouse.vocabulary import Reason
+
+if TYPE_CHECKING:
+    # What batches are worked on with is imported where that is done.
+    from tasks.ingest_batch import BatchOptions
 
 # A disk that is slower than this has failed.
 _LEAST_BYTES_A_SECOND = 1_000_000
@@ -164,7 +167,7 @@ class Pool:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def run(self, home: Home, batch: Batch, options: BatchOptions, *, is_last_try: bool = False) -> Iterator[Receipt]:
+    def run(self, home: Home, batch: Batch, options: "BatchOptions", *, is_last_try: bool = False) -> Iterator[Receipt]:
         """The receipts of a batch: one, or one a cut; where a file kills its worker, those of the pieces around it.
 
         Raises what the work raised, if that is the home's trouble or a passing one.

@@ -12,12 +12,11 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from warehouse import ledger, parts
+from warehouse import ledger
 from warehouse.durable import TEMPORARY, lock
 from warehouse.errors import DamagedError
 from warehouse.layout import Home
 from warehouse.ledger import Ledger, Naming
-from warehouse.schema import PARTS
 
 _OURS = re.compile(rf"[0-9a-f]{{32}}-[0-9a-f]{{16}}\.parquet|{re.escape(TEMPORARY)}.*", re.DOTALL)
 
@@ -67,6 +66,9 @@ def ours(files: Iterable[LakeFile]) -> Iterator[LakeFile]:
 
 def lake_files(home: Home) -> Iterator[LakeFile]:
     """Every file in the folders of parts, in the order of their names; what is no regular file is nobody's part."""
+    # Imported where they are needed, because every run sweeps, and Arrow takes a tenth of a second.
+    from warehouse.schema import PARTS
+
     for kind in PARTS:
         folder = home.lake / kind
         if not folder.is_dir():
@@ -79,6 +81,8 @@ def lake_files(home: Home) -> Iterator[LakeFile]:
 
 def _check(home: Home, files: Sequence[LakeFile], named: Sequence[Naming], verdict: Verdict) -> None:
     """Refuse to remove anything where the lake is not what the ledger says: it may be another home's."""
+    from warehouse import parts
+
     there = {(file.kind, file.name) for file in files}
     going = {(file.kind, file.name) for file in verdict.removable}
     heirs = {naming.holder_no for naming in named if (naming.part.kind, naming.part.name) in going}

@@ -5,12 +5,12 @@ belong here: which words and rows those are.
 """
 
 import functools
+import importlib
 import json
 from collections.abc import Iterable
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 
@@ -54,7 +54,8 @@ def rows(result: sa.CursorResult[Any]) -> list[tuple[Any, ...]]:
 
 @functools.lru_cache(maxsize=16)
 def _statement(dialect: str, table: sa.Table, names: tuple[str, ...], *, replaces: bool) -> str:
-    module: Any = {"sqlite": sqlite, "postgresql": postgresql}[dialect]
+    # The other database's is large, and most homes have none.
+    module: Any = importlib.import_module(f"sqlalchemy.dialects.{dialect}")
     made = module.insert(table)
     if replaces:
         keys = [column.name for column in table.primary_key]
