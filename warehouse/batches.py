@@ -65,8 +65,8 @@ def _byte_cuts(documents: Sequence[Document], data: np.ndarray[Any, Any]) -> np.
     """Where segments begin and end in the bytes of all these texts, one behind the other: shape (segments, 2)."""
     first = np.concatenate([[0], np.cumsum([len(document.text) for document in documents], dtype=np.int64)])
     counts = [len(document.segments) for document in documents]
-    cuts = np.array([(segment[1], segment[2]) for document in documents for segment in document.segments], np.int64)
-    cuts = cuts.reshape(-1, 2) + np.repeat(first[:-1], counts)[:, None]
+    cuts = np.concatenate([document.segments.rows[:, 1:] for document in documents])
+    cuts = cuts + np.repeat(first[:-1], counts)[:, None]
     # What follows the first byte of a character, and how many characters begin before it.
     inner = np.flatnonzero((data & 0xC0) == 0x80)
     inner -= np.arange(len(inner))
@@ -99,7 +99,7 @@ def _paragraph_spans(documents: Sequence[Document]) -> pa.Array:
     paragraphs = [paragraph for document in documents for paragraph in document.paragraphs]
     counts = [len(document.paragraphs) for document in documents]
     first = np.cumsum([0, *counts[:-1]])
-    numbers = np.array([segment[0] for document in documents for segment in document.segments], np.int64)
+    numbers = np.concatenate([document.segments.rows[:, 0] for document in documents]).astype(np.int64)
     numbers += np.repeat(first, [len(document.segments) for document in documents])
     return _lists(
         counts,
