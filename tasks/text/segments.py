@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 Looks: TypeAlias = "Sequence[NDArray[np.int64] | None]"
 # Characters of a call: what is packed stays in the processor's cache.
-_BATCH = 50_000
+_BATCH = 100_000
 _NOWHERE: frozenset[int] = frozenset()
 _cutter: "Cutter | None" = None
 

@@ -30,6 +30,7 @@ _SIZE = kinds.SIZE
 _SEED, _PRIME, _MEANING = np.uint64(0xCBF29CE484222325), np.uint64(0x100000001B3), np.uint64(3)
 _FOLD = np.uint64(32)
 _ROUND_OPEN, _ROUND_CLOSE, _FULL_STOP, _NEWLINE = 0x28, 0x29, 0x2E, 0x0A
+_COPYRIGHT, _DASH, _LONG_DASH = 0xA9, 0x2013, 0x2014
 # A bit a letter, from a on.
 _ROMAN = sum(1 << ord(letter) - ord("a") for letter in "ivxlcdm")
 # No place; a word that nobody has asked about.
@@ -153,15 +154,25 @@ def _behind_pair(text: Any, at: Any, end: Any, kind_of: Any) -> Any:
 
 @_compiled
 def _can_begin(text: Any, at: Any, end: Any, is_quoted: Any, kind_of: Any) -> Any:
-    """Whether it takes no more than the word at ``at`` to tell whether a sentence begins with it."""
+    """Whether it takes no more than the word at ``at``, and a sign before it, to tell whether a sentence begins."""
     kind = _kind(text, at, kind_of)
     if kind == _UPPER or kind == _DIGIT:
         return True
-    if at + 1 >= end or _kind(text, at + 1, kind_of) != _UPPER:
+    word = _letter(text, at, end)
+    if word >= end or _kind(text, word, kind_of) != _UPPER:
         return False
+    code = np.int64(text[at])
+    if code == _COPYRIGHT or code == _DASH or code == _LONG_DASH:
+        return word > at + 1
     # A quote or a bracket that is closed somewhere.
-    is_opening = (kind == _QUOTE and not is_quoted) or text[at] == _ROUND_OPEN
+    is_opening = (kind == _QUOTE and not is_quoted) or code == _ROUND_OPEN
     return is_opening and _behind_pair(text, at, end, kind_of) > 0
+
+
+@_compiled
+def _letter(text: Any, at: Any, end: Any) -> Any:
+    """Where the word behind a sign begins, with a blank between them or without."""
+    return at + 2 if at + 1 < end and np.int64(text[at + 1]) == _BLANK_CODE else at + 1
 
 
 @_compiled
@@ -212,7 +223,8 @@ def _ask(
     before = _meaning(key, known, mask)
     if before == GOES_ON:
         return _NOTHING
-    word_end = _after_word(text, behind, end, kind_of)
+    is_sign = _kind(text, behind, kind_of) > _DIGIT
+    word_end = _after_word(text, _letter(text, behind, end) if is_sign else behind, end, kind_of)
     key_behind = _key(text, behind, word_end, _BEHIND, language)
     after = _meaning(key_behind, known, mask)
     if after == GOES_ON:

@@ -9,6 +9,7 @@ kind, which asks for two words before.  A word is asked about in a sentence of n
 
 import functools
 import threading
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -84,7 +85,8 @@ def behind(word: str, language: str) -> int:
     closing = _CLOSING.get(word[0], "")
     if not _ends(first, f"{word} {_FILLER}{closing}", language):
         return GOES_ON
-    has_more_rules = word[0].isdigit() or (load(language).continuation is not None and not word[0].isupper())
+    continuation: Any = load(language).continuation
+    has_more_rules = word[0].isdigit() or (continuation is not None and continuation.match(word, partial=True))
     return DEPENDS if has_more_rules else ENDS
 
 
