@@ -7,7 +7,7 @@ here: opening files (``warehouse.raw_files``), cutting batches (``tasks.plan``).
 import os
 import stat
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tasks import plan
@@ -254,7 +254,7 @@ class Search:
             self.result.sightings.append(sighting)
             return None
         if known is not None and known.file_id and known.state == "pending" and known.stamp == found.stamp:
-            return replace(file, file_id=known.file_id)
+            return file._replace(file_id=known.file_id)
         try:
             content = raw_files.identify(file.path, found.stamp.size_bytes)
         except FileNotFoundError:
@@ -265,7 +265,7 @@ class Search:
         except Refusal as refusal:
             self.result.sightings.append(_refused(file, refusal.reason, refusal.detail))
             return None
-        return replace(file, stamp=content.stamp, file_id=content.file_id)
+        return file._replace(stamp=content.stamp, file_id=content.file_id)
 
     def _classify(self, files: Sequence[tuple[RawFile, Known | None]], taken: set[str]) -> None:
         forgotten = ledger.refused(self.book, {file.file_id for file, _ in files})
@@ -274,25 +274,23 @@ class Search:
                 self.result.sightings.append(_refused(file, Reason.FORGOTTEN, ledger.forgotten_detail(file.file_id)))
         files = [(file, known) for file, known in files if file.file_id not in forgotten]
         file_ids = {file.file_id for file, _ in files}
-        # What was committed meanwhile need not be remembered: the ledger does.
-        taken -= ledger.finished_contents(self.book, taken - file_ids)
-        finished = ledger.finished_contents(self.book, file_ids)
-        taken -= finished
-        begun = ledger.next_ordinals(self.book, file_ids - finished - taken)
-        earlier = {
-            (place.root, place.uri, place.file_id): place.status for place in ledger.places(self.book, sorted(finished))
-        }
+        finished, begun = ledger.held_contents(self.book, file_ids)
+        again: dict[str, list[str]] = {}
+        for file, _ in files:
+            if file.file_id in finished:
+                again.setdefault(file.root, []).append(file.uri)
+        earlier = {root: ledger.sighted(self.book, root, uris) for root, uris in again.items()}
         for file, known in files:
             if known is not None and known.state == "settled" and known.file_id == file.file_id:
                 self.result.restamped.append(file)
             elif file.file_id in finished:
-                status = earlier.get((file.root, file.uri, file.file_id), FileStatus.DUPLICATE)
+                status = earlier[file.root].get((file.uri, file.file_id), FileStatus.DUPLICATE)
                 self.result.sightings.append(plan.sighting(file, status))
             elif file.file_id in taken:
                 self.result.copies.append(file)
             else:
                 taken.add(file.file_id)
-                self.result.new.append(replace(file, first_ordinal=begun.get(file.file_id, 0)))
+                self.result.new.append(file._replace(first_ordinal=begun.get(file.file_id, 0)))
 
 
 def discover(

@@ -128,7 +128,7 @@ class _Cutter:
                 if self.check is not None:
                     self.check()
                 yield self.cut(piece)
-                piece = _Piece(replace(file, first_ordinal=ordinal), found.reader)
+                piece = _Piece(file._replace(first_ordinal=ordinal), found.reader)
             self.size += held
             self.count += 1
             if on_record is not None and isinstance(raw, RawDocument):

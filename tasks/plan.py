@@ -5,7 +5,7 @@ the ledger (``tasks.discover``).
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from warehouse.errors import Deferred
 from warehouse.records import Batch, RawFile, Receipt, Sighting
@@ -52,7 +52,7 @@ def remaining(batch: Batch, receipt: Receipt) -> Batch:
     return Batch(
         number=batch.number,
         files=tuple(
-            replace(file, first_ordinal=begun.get(file.file_id, file.first_ordinal))
+            file._replace(first_ordinal=begun.get(file.file_id, file.first_ordinal))
             for file in batch.files
             if (file.root, file.uri) not in done
         ),

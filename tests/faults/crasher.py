@@ -25,7 +25,6 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -198,7 +197,7 @@ def refuse_what_cannot_be_read() -> None:
 
     def refusal(file: Any, reason: Any) -> Any:
         put_off = deferral(file, reason)
-        return replace(put_off, status=FileStatus.REJECTED, stage=Stage.READ, reason=Reason.DAMAGED)
+        return put_off._replace(status=FileStatus.REJECTED, stage=Stage.READ, reason=Reason.DAMAGED)
 
     plan.deferral = refusal
 

@@ -318,11 +318,11 @@ class TestCuts:
         big = make.content("big")
         cut(book, make, 0, 9)
         assert ledger.finished_contents(book, [big]) == set()
-        assert ledger.next_ordinals(book, [big]) == {big: 10}
+        assert ledger.held_contents(book, [big])[1] == {big: 10}
         assert ledger.unfinished_contents(book) == [big]
         cut(book, make, 10, 19, is_last=True)
         assert ledger.finished_contents(book, [big]) == {big}
-        assert ledger.next_ordinals(book, [big]) == {}
+        assert ledger.held_contents(book, [big])[1] == {}
         assert ledger.unfinished_contents(book) == []
         assert current_spans(book, big) == [(0, 9, False), (10, 19, True)]
         assert list(ledger.chain_problems(book)) == []
@@ -334,7 +334,7 @@ class TestCuts:
         cut(book, make, 0, 14, version="v2")
         assert current_spans(book, big) == [(0, 14, False)]
         assert ledger.finished_contents(book, [big]) == set()
-        assert ledger.next_ordinals(book, [big]) == {big: 15}
+        assert ledger.held_contents(book, [big])[1] == {big: 15}
         cut(book, make, 15, 19, is_last=True, version="v2")
         assert current_spans(book, big) == [(0, 14, False), (15, 19, True)]
         assert ledger.finished_contents(book, [big]) == {big}
@@ -379,7 +379,7 @@ class TestCuts:
         cut(book, make, 10, 19, is_last=True)
         cut(book, make, 0, 4, version="v2")
         assert ledger.finished_contents(book, [big]) == set()
-        assert ledger.next_ordinals(book, [big]) == {big: 5}
+        assert ledger.held_contents(book, [big])[1] == {big: 5}
 
     def test_a_file_that_is_read_again_in_part_counts_as_pending(self, book: Ledger, make: Any) -> None:
         """Else its stamp says that it is settled, and no run ever takes it up again."""
@@ -404,7 +404,7 @@ class TestCuts:
         assert len(ledger.places(book, contents)) == len(names)
         commit(book, make, *names, version="v2")
         assert len(ledger.load_rows(book, 2).retired) == len(names)
-        assert ledger.next_ordinals(book, contents) == {}
+        assert ledger.held_contents(book, contents)[1] == {}
 
 
 class TestQuestions:

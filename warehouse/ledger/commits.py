@@ -4,151 +4,101 @@ Belongs here: the one transaction that makes parts and sightings exist, and the 
 not belong here: writing the parts (``warehouse.parts``) or reading commits back (``queries``).
 """
 
-import hashlib
-import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
 import sqlalchemy as sa
 
 from warehouse.clock import now_us
-from warehouse.ledger import stamps
+from warehouse.ledger import bulk, stamps
+from warehouse.ledger.bulk import one_of
+from warehouse.ledger.chain import NO_HASH, UNCHAINED, Rows, chain_hash
 from warehouse.ledger.store import Ledger
 from warehouse.ledger.tables import COMMITS, PARTS, SIGHTINGS, SPANS
 from warehouse.records import PartReceipt, Receipt, Sighting, Span
 from warehouse.vocabulary import CommitKind, FileStatus
 
-NO_HASH = "0" * 64
-CHUNK = 500
 # The end of a deferral: the path is gone, no row of the public tables is left of it.
 GONE = "gone"
-# The chain covers content only, so that equal input gives equal hashes in every home, whoever ran it and when.
-UNCHAINED = ("commit_hash", "run_id", "committed_at")
+
+_PART = ("kind", "name", "sha256", "size_bytes", "row_count")
+_SPAN = Span._fields
+_SIGHTING = ("sighting_no", "commit_no", "root_id", "uri", "source", "file_id", "status", "stage", "reason", "detail",
+             "size_bytes", "modified_ns", "is_revisit")  # fmt: skip
+# A member's own ``value`` is found by a function in Python, and a commit asks for thousands.
+_WORDS = {status: status.value for status in FileStatus}
 
 
-def chain_hash(previous: str, head: dict[str, Any], rows: dict[str, list[dict[str, Any]]]) -> str:
-    """The hash of a commit: sha256 over the hash before it and the commit's own rows as canonical JSON."""
-    payload = json.dumps([previous, head, rows], sort_keys=True, separators=(",", ":"), default=str)
-    return hashlib.sha256(payload.encode()).hexdigest()
-
-
-def part_rows(commit_no: int, parts: Iterable[PartReceipt]) -> list[dict[str, Any]]:
+def part_rows(commit_no: int, parts: Iterable[PartReceipt]) -> Rows:
     """The rows of ``parts`` that a commit adds, as its hash covers them."""
-    return [
-        {
-            "commit_no": commit_no,
-            "kind": part.kind,
-            "name": part.name,
-            "sha256": part.sha256,
-            "size_bytes": part.size_bytes,
-            "row_count": part.row_count,
-        }
-        for part in sorted(parts, key=lambda part: part.kind)
-    ]
+    ordered = sorted(parts, key=lambda part: part.kind)
+    return Rows(
+        ("commit_no", *_PART),
+        [(commit_no, part.kind, part.name, part.sha256, part.size_bytes, part.row_count) for part in ordered],
+    )
 
 
-def span_rows(commit_no: int, spans: Iterable[Span]) -> list[dict[str, Any]]:
+def span_rows(commit_no: int, spans: Iterable[Span]) -> Rows:
     """The rows of ``spans`` that a commit adds, as its hash covers them."""
-    return [
-        {
-            "commit_no": commit_no,
-            "file_id": span.file_id,
-            "first_ordinal": span.first_ordinal,
-            "last_ordinal": span.last_ordinal,
-            "is_last": span.is_last,
-            "encoding": span.encoding,
-            "encoding_confidence": span.encoding_confidence,
-            "document_count": span.document_count,
-            "reject_count": span.reject_count,
-            "paragraph_count": span.paragraph_count,
-            "segment_count": span.segment_count,
-        }
-        for span in sorted(spans, key=lambda span: (span.file_id, span.first_ordinal))
-    ]
+    # By content and first ordinal, of which there are no two alike.
+    return Rows(("commit_no", *_SPAN), [(commit_no, *span) for span in sorted(spans, key=itemgetter(0, 1))])
 
 
 def _newest(connection: sa.Connection, root_id: int, uris: Sequence[str]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for start in range(0, len(uris), CHUNK):
-        query = (
-            sa.select(SIGHTINGS.c.uri, SIGHTINGS.c.status, SIGHTINGS.c.reason)
-            .where(SIGHTINGS.c.root_id == root_id, SIGHTINGS.c.uri.in_(uris[start : start + CHUNK]))
-            .order_by(SIGHTINGS.c.sighting_no)
-        )
-        found.update((row.uri, row) for row in connection.execute(query))
-    return found
+    query = (
+        sa.select(SIGHTINGS.c.uri, SIGHTINGS.c.status, SIGHTINGS.c.reason)
+        .where(SIGHTINGS.c.root_id == root_id, one_of(SIGHTINGS.c.uri, uris))
+        .order_by(SIGHTINGS.c.sighting_no)
+    )
+    return {row.uri: row for row in connection.execute(query)}
 
 
 def sighting_rows(
-    connection: sa.Connection, commit_no: int, sightings: Sequence[Sighting], roots: dict[str, int]
-) -> list[dict[str, Any]]:
-    """The rows of ``sightings`` that a commit adds: those that are news."""
+    connection: sa.Connection,
+    commit_no: int,
+    sightings: Sequence[Sighting],
+    roots: dict[str, int],
+    gone: Iterable[tuple[str, str]] = (),
+) -> Rows:
+    """The rows of ``sightings`` that a commit adds: those that are news, then the ends of deferrals.
+
+    ``gone`` names paths that are not there any more; the stamps of those that waited are dropped.
+    """
     by_root: dict[str, list[str]] = {}
     for sighting in sightings:
         by_root.setdefault(sighting.root, []).append(sighting.uri)
     newest = {root: _newest(connection, roots[root], uris) for root, uris in by_root.items()}
     number = _last_sighting(connection)
-    rows = []
-    for sighting in sorted(sightings, key=lambda s: (s.root, s.uri)):
-        before = newest[sighting.root].get(sighting.uri)
+    rows: list[tuple[Any, ...]] = []
+    for root, uri, source, file_id, stamp, status, stage, reason, detail in sorted(sightings, key=itemgetter(0, 1)):
+        before = newest[root].get(uri)
         # Still unreadable or refused for the same reason is no news, and a run without news commits nothing.
-        if (
-            sighting.file_id is None
-            and before is not None
-            and (before.status, before.reason) == (sighting.status, sighting.reason)
-        ):
+        if file_id is None and before is not None and (before.status, before.reason) == (status, reason):
             continue
         number += 1
         rows.append(
-            {
-                "sighting_no": number,
-                "commit_no": commit_no,
-                "root_id": roots[sighting.root],
-                "uri": sighting.uri,
-                "source": sighting.source,
-                "file_id": sighting.file_id,
-                "status": sighting.status.value,
-                "stage": sighting.stage,
-                "reason": sighting.reason,
-                "detail": sighting.detail,
-                "size_bytes": sighting.stamp.size_bytes,
-                "modified_ns": sighting.stamp.mtime_ns,
-                "is_revisit": before is not None,
-            }
-        )
-    return rows
+            (number, commit_no, roots[root], uri, source, file_id, _WORDS[status], stage and stage.value,
+             reason and reason.value, detail, stamp[0], stamp[1], before is not None)
+        )  # fmt: skip
+    for root_id, uri in _told(connection, gone):
+        number += 1
+        rows.append((number, commit_no, root_id, uri, "", None, GONE, None, None, None, 0, 0, True))
+    return Rows(_SIGHTING, rows)
 
 
-def _gone_rows(
-    connection: sa.Connection, commit_no: int, gone: Sequence[tuple[str, str]], before: Sequence[dict[str, Any]]
-) -> list[dict[str, Any]]:
-    """Rows that end what the tables say of paths that were deferred and are gone; what was only pending needs none."""
-    roots = stamps.root_ids(connection, (root for root, _ in gone))
-    paths = [(roots[root], uri) for root, uri in sorted(gone)]
-    told = [
-        (root_id, uri)
-        for root_id, uri in paths
-        if (found := _newest(connection, root_id, [uri]).get(uri)) and found.status == FileStatus.DEFERRED
-    ]
-    stamps.drop(connection, paths)
-    number = before[-1]["sighting_no"] if before else _last_sighting(connection)
+def _told(connection: sa.Connection, gone: Iterable[tuple[str, str]]) -> list[tuple[int, str]]:
+    """Those paths (root number, uri) that are gone of which the tables say that they were put off; their stamps go."""
+    paths = sorted(gone)
+    roots = stamps.root_ids(connection, {root for root, _ in paths}) if paths else {}
+    newest = {
+        root: _newest(connection, root_id, [uri for of, uri in paths if of == root]) for root, root_id in roots.items()
+    }
+    stamps.drop(connection, [(roots[root], uri) for root, uri in paths])
     return [
-        {
-            "sighting_no": number + position,
-            "commit_no": commit_no,
-            "root_id": root_id,
-            "uri": uri,
-            "source": "",
-            "file_id": None,
-            "status": GONE,
-            "stage": None,
-            "reason": None,
-            "detail": None,
-            "size_bytes": 0,
-            "modified_ns": 0,
-            "is_revisit": True,
-        }
-        for position, (root_id, uri) in enumerate(told, start=1)
+        (roots[root], uri)
+        for root, uri in paths
+        if (found := newest[root].get(uri)) and found.status == FileStatus.DEFERRED
     ]
 
 
@@ -158,12 +108,9 @@ def _last_sighting(connection: sa.Connection) -> int:
 
 def _retire(connection: sa.Connection, commit_no: int, spans: Sequence[Span]) -> None:
     """Retire every older span that a new one covers, and behind a file's last cut whatever an older cutting left."""
-    file_ids = sorted({span.file_id for span in spans})
-    older: set[str] = set()
-    for start in range(0, len(file_ids), CHUNK):
-        query = sa.select(SPANS.c.file_id).where(SPANS.c.file_id.in_(file_ids[start : start + CHUNK]))
-        older.update(connection.scalars(query))
-    for span in spans:
+    held = sa.select(SPANS.c.file_id).where(one_of(SPANS.c.file_id, {span.file_id for span in spans}))
+    older = set(connection.scalars(held.distinct()))
+    for span in spans if older else ():
         if span.file_id not in older:
             continue
         covered = SPANS.c.last_ordinal >= span.first_ordinal
@@ -181,7 +128,7 @@ def _retire(connection: sa.Connection, commit_no: int, spans: Sequence[Span]) ->
 def insert_commit(
     connection: sa.Connection,
     previous: str,
-    content: dict[str, Any],
+    content: Mapping[str, Any],
     *,
     commit_no: int,
     kind: CommitKind,
@@ -234,11 +181,11 @@ def append(
         ).first()
         commit_no, previous = (last.commit_no + 1, last.commit_hash) if last else (1, NO_HASH)
         roots = stamps.root_ids(connection, (sighting.root for sighting in sightings))
-        rows = sighting_rows(connection, commit_no, sightings, roots)
+        gone = [*gone, *(receipt.gone if receipt else ())]
+        rows = sighting_rows(connection, commit_no, sightings, roots, gone)
         stamps.settle(connection, sightings, roots)
-        rows += _gone_rows(connection, commit_no, [*gone, *(receipt.gone if receipt else ())], rows)
         batch = receipt if receipt is not None and receipt.parts else None
-        if batch is None and not rows:
+        if batch is None and not rows.rows:
             return None
         parts = part_rows(commit_no, batch.parts if batch else ())
         spans = span_rows(commit_no, batch.spans if batch else ())
@@ -257,6 +204,5 @@ def append(
             settings_fingerprint=settings_fingerprint,
         )
         for table, new in ((PARTS, parts), (SPANS, spans), (SIGHTINGS, rows)):
-            if new:
-                connection.execute(table.insert(), new)
+            bulk.insert(connection, table, new)
     return commit_no

@@ -14,11 +14,15 @@ from typing import Any
 import sqlalchemy as sa
 
 from warehouse.errors import WarehouseBusy
-from warehouse.ledger.commits import CHUNK, insert_commit, part_rows
+from warehouse.ledger import bulk
+from warehouse.ledger.commits import insert_commit, part_rows
 from warehouse.ledger.store import Ledger
 from warehouse.ledger.tables import COMMITS, PARTS, SPANS
 from warehouse.records import PartReceipt
 from warehouse.vocabulary import CommitKind
+
+# What one statement asks for.
+_CHUNK = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +101,9 @@ def live_spans(ledger: Ledger, commits: Sequence[int]) -> dict[tuple[str, int], 
     """The spans of these commits that nobody retired: (file_id, first ordinal) -> last ordinal."""
     found: dict[tuple[str, int], int] = {}
     with ledger.reading() as connection:
-        for start in range(0, len(commits), CHUNK):
+        for start in range(0, len(commits), _CHUNK):
             query = sa.select(SPANS.c.file_id, SPANS.c.first_ordinal, SPANS.c.last_ordinal).where(
-                SPANS.c.commit_no.in_(commits[start : start + CHUNK]), SPANS.c.retired_by.is_(None)
+                SPANS.c.commit_no.in_(commits[start : start + _CHUNK]), SPANS.c.retired_by.is_(None)
             )
             found.update(((row.file_id, row.first_ordinal), row.last_ordinal) for row in connection.execute(query))
     return found
@@ -135,8 +139,8 @@ def compact(
                 "run `newsmill compact` again"
             )
         commit_no: int = last.commit_no + 1
-        for start in range(0, len(replaced), CHUNK):
-            some = PARTS.c.commit_no.in_(replaced[start : start + CHUNK])
+        for start in range(0, len(replaced), _CHUNK):
+            some = PARTS.c.commit_no.in_(replaced[start : start + _CHUNK])
             connection.execute(PARTS.update().where(some, PARTS.c.replaced_by.is_(None)).values(replaced_by=commit_no))
         replaces = replacements(connection, commit_no)
         if {row["commit_no"] for row in replaces} != set(replaced):
@@ -152,7 +156,7 @@ def compact(
             pipeline_version=pipeline_version,
             settings_fingerprint=settings_fingerprint,
         )
-        connection.execute(PARTS.insert(), rows)
+        bulk.insert(connection, PARTS, rows)
     return commit_no
 
 

@@ -3,29 +3,24 @@
 Belongs here: SELECTs and their row types.  Does not belong here: deciding anything from the answers.
 """
 
+import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple, TypeVar
+from operator import itemgetter
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
 from warehouse.ledger.account import content_now
-from warehouse.ledger.commits import CHUNK, NO_HASH
+from warehouse.ledger.bulk import one_of
+from warehouse.ledger.chain import NO_HASH
 from warehouse.ledger.compactions import followed, receipt
 from warehouse.ledger.store import Ledger
 from warehouse.ledger.tables import COMMITS, PARTS, ROOTS, SIGHTINGS, SPANS, STAMPS
 from warehouse.ledger.tombstones import buried, is_void
 from warehouse.records import Commit, PartReceipt, Stamp
 from warehouse.vocabulary import CommitKind, FileStatus, Reason
-
-T = TypeVar("T")
-
-
-def _chunks(items: Iterable[T]) -> Iterator[list[T]]:
-    everything = list(items)
-    for start in range(0, len(everything), CHUNK):
-        yield everything[start : start + CHUNK]
 
 
 class Known(NamedTuple):
@@ -85,41 +80,37 @@ def known_roots(ledger: Ledger) -> list[str]:
         return list(connection.scalars(sa.select(ROOTS.c.location).order_by(ROOTS.c.location)))
 
 
+def held_contents(ledger: Ledger, file_ids: Iterable[str]) -> tuple[set[str], dict[str, int]]:
+    """Which of these contents are committed from their first record to their last, and where to go on in others.
+
+    The latter by the first record that no current span holds, for those of which the first records are held.
+    """
+    query = (
+        sa.select(SPANS.c.file_id, SPANS.c.first_ordinal, SPANS.c.last_ordinal, SPANS.c.is_last)
+        .where(one_of(SPANS.c.file_id, file_ids), SPANS.c.retired_by.is_(None))
+        .order_by(SPANS.c.file_id, SPANS.c.first_ordinal)
+    )
+    finished: set[str] = set()
+    begun: dict[str, int] = {}
+    with ledger.reading() as connection:
+        for file_id, spans in itertools.groupby(connection.execute(query), key=itemgetter(0)):
+            following = held = ends = end = 0
+            for _, first, last, is_last in spans:
+                if first == following:
+                    following = last + 1
+                held += last - first + 1
+                ends += bool(is_last)
+                end = max(end, last + 1)
+            if ends == 1 and held == end:
+                finished.add(file_id)
+            elif following:
+                begun[file_id] = following
+    return finished, begun
+
+
 def finished_contents(ledger: Ledger, file_ids: Iterable[str]) -> set[str]:
     """Which of these contents are committed from their first record to their last."""
-    found: set[str] = set()
-    with ledger.reading() as connection:
-        for some in _chunks(file_ids):
-            query = (
-                sa.select(SPANS.c.file_id)
-                .where(SPANS.c.file_id.in_(some), SPANS.c.retired_by.is_(None))
-                .group_by(SPANS.c.file_id)
-                .having(
-                    sa.func.sum(sa.cast(SPANS.c.is_last, sa.Integer)) == 1,
-                    sa.func.sum(SPANS.c.last_ordinal - SPANS.c.first_ordinal + 1)
-                    == sa.func.max(SPANS.c.last_ordinal) + 1,
-                )
-            )
-            found.update(connection.scalars(query))
-    return found
-
-
-def next_ordinals(ledger: Ledger, file_ids: Iterable[str]) -> dict[str, int]:
-    """Where to go on in contents that are committed in part: the first record that no current span holds."""
-    wanted = set(file_ids)
-    found: dict[str, int] = {}
-    unfinished = wanted - finished_contents(ledger, wanted)
-    with ledger.reading() as connection:
-        for some in _chunks(sorted(unfinished)):
-            query = (
-                sa.select(SPANS.c.file_id, SPANS.c.first_ordinal, SPANS.c.last_ordinal)
-                .where(SPANS.c.file_id.in_(some), SPANS.c.retired_by.is_(None))
-                .order_by(SPANS.c.file_id, SPANS.c.first_ordinal)
-            )
-            for file_id, first, last in connection.execute(query):
-                if first == found.get(file_id, 0):
-                    found[file_id] = last + 1
-    return found
+    return held_contents(ledger, file_ids)[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,19 +140,30 @@ def places(ledger: Ledger, file_ids: Iterable[str]) -> list[Place]:
         )
     )
     with ledger.reading() as connection:
-        for some in _chunks(file_ids):
-            query = (
-                sa.select(ROOTS.c.location, SIGHTINGS, is_newest.label("is_newest"))
-                .join(ROOTS, ROOTS.c.root_id == SIGHTINGS.c.root_id)
-                .where(SIGHTINGS.c.file_id.in_(some), ~is_void())
-                .order_by(SIGHTINGS.c.sighting_no)
-            )
-            for row in connection.execute(query):
-                found[(row.location, row.uri, row.file_id)] = Place(
-                    row.location, row.uri, row.source, row.file_id, FileStatus(row.status), row.size_bytes,
-                    row.modified_ns, bool(row.is_newest),
-                )  # fmt: skip
+        query = (
+            sa.select(ROOTS.c.location, SIGHTINGS, is_newest.label("is_newest"))
+            .join(ROOTS, ROOTS.c.root_id == SIGHTINGS.c.root_id)
+            .where(one_of(SIGHTINGS.c.file_id, file_ids), ~is_void())
+            .order_by(SIGHTINGS.c.sighting_no)
+        )
+        for row in connection.execute(query):
+            found[(row.location, row.uri, row.file_id)] = Place(
+                row.location, row.uri, row.source, row.file_id, FileStatus(row.status), row.size_bytes,
+                row.modified_ns, bool(row.is_newest),
+            )  # fmt: skip
     return list(found.values())
+
+
+def sighted(ledger: Ledger, root: str, uris: Iterable[str]) -> dict[tuple[str, str], FileStatus]:
+    """What the contents of before became at these uris of a root: (uri, file_id) -> status, of the newest sighting."""
+    query = (
+        sa.select(SIGHTINGS.c.uri, SIGHTINGS.c.file_id, SIGHTINGS.c.status)
+        .join(ROOTS, ROOTS.c.root_id == SIGHTINGS.c.root_id)
+        .where(ROOTS.c.location == root, one_of(SIGHTINGS.c.uri, uris), SIGHTINGS.c.file_id.is_not(None), ~is_void())
+        .order_by(SIGHTINGS.c.sighting_no)
+    )
+    with ledger.reading() as connection:
+        return {(row.uri, row.file_id): FileStatus(row.status) for row in connection.execute(query)}
 
 
 def file_ids_like(ledger: Ledger, words: Sequence[str]) -> list[str]:
@@ -255,11 +257,8 @@ class LoadRows:
 
 def contents(ledger: Ledger, file_ids: Iterable[str]) -> list[dict[str, Any]]:
     """What these contents are now: encoding and counts."""
-    found: list[dict[str, Any]] = []
     with ledger.reading() as connection:
-        for some in _chunks(file_ids):
-            found.extend(map(dict, connection.execute(content_now().where(SPANS.c.file_id.in_(some))).mappings()))
-    return found
+        return list(map(dict, connection.execute(content_now().where(one_of(SPANS.c.file_id, file_ids))).mappings()))
 
 
 def load_rows(ledger: Ledger, commit_no: int) -> LoadRows:

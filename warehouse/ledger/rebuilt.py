@@ -14,8 +14,9 @@ import sqlalchemy as sa
 
 from warehouse.errors import LedgerError
 from warehouse.layout import Home
-from warehouse.ledger import stamps
-from warehouse.ledger.commits import NO_HASH, insert_commit, part_rows, span_rows
+from warehouse.ledger import bulk, stamps
+from warehouse.ledger.chain import NO_HASH, Rows
+from warehouse.ledger.commits import insert_commit, part_rows, span_rows
 from warehouse.ledger.store import Ledger, check_beside, open_ledger
 from warehouse.ledger.tables import PARTS, RUNS, SIGHTINGS, SPANS, STAMPS, TOMBSTONES
 from warehouse.ledger.tombstones import buried, lifted
@@ -77,12 +78,12 @@ def trouble(home: Home, url: str | None, published: tuple[int, str] | None) -> s
         book.close()
 
 
-def _sightings(connection: sa.Connection, rows: Iterable[Mapping[str, Any]], commit_no: int) -> list[dict[str, Any]]:
+def _sightings(connection: sa.Connection, rows: Iterable[Mapping[str, Any]], commit_no: int) -> Rows:
     ordered = sorted(rows, key=lambda row: int(row["sighting_no"]))
     roots = stamps.root_ids(connection, {row["location"] for row in ordered})
-    names = [column.name for column in SIGHTINGS.columns]
+    names = tuple(column.name for column in SIGHTINGS.columns)
     full = [{**row, "commit_no": commit_no, "root_id": roots[row["location"]]} for row in ordered]
-    return [{name: row[name] for name in names} for row in full]
+    return Rows(names, [tuple(row[name] for name in names) for row in full])
 
 
 def write(ledger: Ledger, account: Account) -> None:
@@ -102,7 +103,7 @@ def write(ledger: Ledger, account: Account) -> None:
         previous = NO_HASH
         for commit in account.commits:
             number = commit.commit_no
-            rows: dict[str, list[Any]] = {
+            rows: dict[str, Any] = {
                 "parts": part_rows(number, commit.parts),
                 "spans": span_rows(number, (span for span, _ in commit.spans)),
                 "sightings": _sightings(connection, commit.sightings, number),
@@ -124,22 +125,20 @@ def write(ledger: Ledger, account: Account) -> None:
                 settings_fingerprint=commit.settings_fingerprint,
                 committed_at=commit.committed_at,
             )
-            parts = [{**row, "replaced_by": commit.replaced_by} for row in rows["parts"]]
-            spans = [{**row, "retired_by": later[row["file_id"], row["first_ordinal"]]} for row in rows["spans"]]
+            parts, spans = rows["parts"], rows["spans"]
+            parts = Rows((*parts.names, "replaced_by"), [(*row, commit.replaced_by) for row in parts.rows])
+            # Behind the number of the commit come the content and the first ordinal.
+            spans = Rows((*spans.names, "retired_by"), [(*row, later[row[1], row[2]]) for row in spans.rows])
             for table, new in ((PARTS, parts), (SPANS, spans), (SIGHTINGS, rows["sightings"])):
-                if new:
-                    connection.execute(table.insert(), new)
+                bulk.insert(connection, table, new)
         _stamps(connection, account)
 
 
 def _stamps(connection: sa.Connection, account: Account) -> None:
     roots = stamps.root_ids(connection, {root for root, _ in account.paths})
+    names = ("root_id", "uri", "source", "state", "file_id", "size_bytes", "mtime_ns", "ctime_ns", "inode")
     rows = [
-        {
-            "root_id": roots[root], "uri": uri, "source": source, "state": state, "file_id": file_id,
-            "size_bytes": NO_SIZE, "mtime_ns": mtime_ns, "ctime_ns": 0, "inode": 0,
-        }
+        (roots[root], uri, source, state, file_id, NO_SIZE, mtime_ns, 0, 0)
         for (root, uri), (source, state, file_id, mtime_ns) in account.paths.items()
-    ]  # fmt: skip
-    if rows:
-        connection.execute(STAMPS.insert(), rows)
+    ]
+    bulk.insert(connection, STAMPS, Rows(names, rows))

@@ -8,11 +8,12 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
+from warehouse.ledger import bulk
+from warehouse.ledger.chain import Rows
 from warehouse.ledger.store import Ledger
 from warehouse.ledger.tables import ROOTS, SIGHTINGS, STAMPS
-from warehouse.records import RawFile, Sighting, Span, Stamp
+from warehouse.records import RawFile, Sighting, Span
 from warehouse.vocabulary import FileStatus
 
 
@@ -29,28 +30,12 @@ def root_ids(connection: sa.Connection, locations: Iterable[str]) -> dict[str, i
     return found
 
 
-def _upsert(connection: sa.Connection, rows: list[dict[str, Any]]) -> None:
-    if not rows:
-        return
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    statement = dialect.insert(STAMPS)
-    keys = [column.name for column in STAMPS.primary_key]
-    changed = {c.name: statement.excluded[c.name] for c in STAMPS.columns if c.name not in keys}
-    connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=changed), rows)
+# A stamp's own fields come last, in its order.
+_NAMES = tuple(column.name for column in STAMPS.columns)
 
 
-def _row(root_id: int, uri: str, source: str, state: str, file_id: str | None, stamp: Stamp) -> dict[str, Any]:
-    return {
-        "root_id": root_id,
-        "uri": uri,
-        "source": source,
-        "state": state,
-        "file_id": file_id,
-        "size_bytes": stamp.size_bytes,
-        "mtime_ns": stamp.mtime_ns,
-        "ctime_ns": stamp.ctime_ns,
-        "inode": stamp.inode,
-    }
+def _upsert(connection: sa.Connection, rows: list[tuple[Any, ...]]) -> None:
+    bulk.insert(connection, STAMPS, Rows(_NAMES, rows), replaces=True)
 
 
 def _mark(ledger: Ledger, files: Iterable[RawFile], state: str) -> None:
@@ -59,7 +44,7 @@ def _mark(ledger: Ledger, files: Iterable[RawFile], state: str) -> None:
         return
     with ledger.writing() as connection:
         roots = root_ids(connection, (file.root for file in found))
-        _upsert(connection, [_row(roots[f.root], f.uri, f.source, state, f.file_id, f.stamp) for f in found])
+        _upsert(connection, [(roots[f.root], f.uri, f.source, state, f.file_id, *f.stamp) for f in found])
 
 
 def mark_pending(ledger: Ledger, files: Iterable[RawFile]) -> None:
@@ -113,13 +98,13 @@ def settle(connection: sa.Connection, sightings: Iterable[Sighting], roots: Mapp
     _upsert(
         connection,
         [
-            _row(
+            (
                 roots[s.root],
                 s.uri,
                 s.source,
                 "deferred" if s.status is FileStatus.DEFERRED else "settled",
                 s.file_id,
-                s.stamp,
+                *s.stamp,
             )
             for s in sightings
         ],

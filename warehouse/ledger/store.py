@@ -20,7 +20,7 @@ from warehouse.durable import fsync_path, lock, make_folder, uninterrupted
 from warehouse.errors import ConfigError, LedgerError
 from warehouse.layout import Home
 
-HEAD = "0005"
+HEAD = "0006"
 _WRITES = "newsmill_writes"
 
 

@@ -102,7 +102,8 @@ SPANS = Table(
     Index("spans_retired", "retired_by", sqlite_where=_RETIRED, postgresql_where=_RETIRED),
 )
 
-# Every time a content was found new at a uri, or a path was put off or refused unread.
+# Every time a content was found new at a uri, or a path was put off or refused unread.  No index by content: its
+# entries fall anywhere, so that a commit of a batch would write nearly all of its pages.
 SIGHTINGS = Table(
     "sightings",
     METADATA,
@@ -121,7 +122,6 @@ SIGHTINGS = Table(
     Column("is_revisit", Boolean, nullable=False),
     Index("sightings_commit", "commit_no"),
     Index("sightings_uri", "root_id", "uri"),
-    Index("sightings_file", "file_id"),
 )
 
 # Contents that were forgotten: nothing of them stands anywhere once ``erased_at`` is set, and the same bytes are

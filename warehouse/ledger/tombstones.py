@@ -14,8 +14,10 @@ from typing import Any
 import sqlalchemy as sa
 
 from warehouse.clock import now_us
-from warehouse.ledger import stamps
-from warehouse.ledger.commits import CHUNK, NO_HASH, insert_commit, sighting_rows
+from warehouse.ledger import bulk, stamps
+from warehouse.ledger.bulk import one_of
+from warehouse.ledger.chain import NO_HASH
+from warehouse.ledger.commits import insert_commit, sighting_rows
 from warehouse.ledger.store import Ledger
 from warehouse.ledger.tables import COMMITS, ROOTS, SIGHTINGS, SPANS, STAMPS, TOMBSTONES
 from warehouse.records import Sighting, Stamp
@@ -32,11 +34,6 @@ def is_void() -> sa.ColumnElement[bool]:
 def detail(file_id: str) -> str:
     """What a reject says of bytes that are refused."""
     return f"its bytes ({file_id[:12]}…) were taken down; see `newsmill forget --list`"
-
-
-def _some(file_ids: Iterable[str]) -> Iterable[list[str]]:
-    every = sorted(set(file_ids))
-    return (every[start : start + CHUNK] for start in range(0, len(every), CHUNK))
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,10 +84,7 @@ def refused(ledger: Ledger, file_ids: Iterable[str] | None = None) -> set[str]:
     with ledger.reading() as connection:
         if file_ids is None:
             return set(connection.scalars(stands))
-        found: set[str] = set()
-        for some in _some(file_ids):
-            found.update(connection.scalars(stands.where(TOMBSTONES.c.file_id.in_(some))))
-    return found
+        return set(connection.scalars(stands.where(one_of(TOMBSTONES.c.file_id, file_ids))))
 
 
 def unerased(ledger: Ledger) -> list[str]:
@@ -103,32 +97,23 @@ def unerased(ledger: Ledger) -> list[str]:
 def mark_erased(ledger: Ledger, file_ids: Iterable[str]) -> None:
     """Say of these contents that nothing of them stands anywhere."""
     with ledger.writing() as connection:
-        for some in _some(file_ids):
-            connection.execute(
-                TOMBSTONES.update()
-                .where(TOMBSTONES.c.file_id.in_(some), TOMBSTONES.c.erased_at.is_(None))
-                .values(erased_at=now_us())
-            )
+        unmarked = one_of(TOMBSTONES.c.file_id, file_ids), TOMBSTONES.c.erased_at.is_(None)
+        connection.execute(TOMBSTONES.update().where(*unmarked).values(erased_at=now_us()))
 
 
 def commits_with(ledger: Ledger, file_ids: Iterable[str]) -> set[int]:
     """The commits of the batches that ever read one of these contents."""
-    found: set[int] = set()
     with ledger.reading() as connection:
-        for some in _some(file_ids):
-            found.update(connection.scalars(sa.select(SPANS.c.commit_no).where(SPANS.c.file_id.in_(some)).distinct()))
-    return found
+        query = sa.select(SPANS.c.commit_no).where(one_of(SPANS.c.file_id, file_ids)).distinct()
+        return set(connection.scalars(query))
 
 
 def record_counts(ledger: Ledger, file_ids: Iterable[str]) -> dict[str, int]:
     """How many records each of these contents ever had, whatever became of them."""
-    found: dict[str, int] = {}
+    query = sa.select(SPANS.c.file_id, sa.func.max(SPANS.c.last_ordinal) + 1)
+    query = query.where(one_of(SPANS.c.file_id, file_ids)).group_by(SPANS.c.file_id)
     with ledger.reading() as connection:
-        for some in _some(file_ids):
-            query = sa.select(SPANS.c.file_id, sa.func.max(SPANS.c.last_ordinal) + 1)
-            query = query.where(SPANS.c.file_id.in_(some)).group_by(SPANS.c.file_id)
-            found.update((file_id, records) for file_id, records in connection.execute(query))
-    return found
+        return {row[0]: row[1] for row in connection.execute(query)}
 
 
 def contents_of(
@@ -166,17 +151,16 @@ def _last_contents(connection: sa.Connection, file_ids: Sequence[str]) -> list[t
         newer.c.sighting_no > SIGHTINGS.c.sighting_no,
     )
     found: dict[tuple[str, str], tuple[Sighting, bool]] = {}
-    for some in _some(file_ids):
-        sighted = sa.select(ROOTS.c.location, SIGHTINGS).join(ROOTS, ROOTS.c.root_id == SIGHTINGS.c.root_id)
-        for row in connection.execute(sighted.where(SIGHTINGS.c.file_id.in_(some), is_newest)):
-            stamp = Stamp(size_bytes=row.size_bytes, mtime_ns=row.modified_ns, ctime_ns=0, inode=0)
-            found[row.location, row.uri] = _refusal(row, stamp), False
-        stamped = sa.select(ROOTS.c.location, STAMPS).join(ROOTS, ROOTS.c.root_id == STAMPS.c.root_id)
-        for row in connection.execute(stamped.where(STAMPS.c.file_id.in_(some))):
-            # A stamp that no file has counts bytes below zero.
-            size = max(0, row.size_bytes)
-            stamp = Stamp(size_bytes=size, mtime_ns=row.mtime_ns, ctime_ns=row.ctime_ns, inode=row.inode)
-            found[row.location, row.uri] = _refusal(row, stamp), True
+    sighted = sa.select(ROOTS.c.location, SIGHTINGS).join(ROOTS, ROOTS.c.root_id == SIGHTINGS.c.root_id)
+    for row in connection.execute(sighted.where(one_of(SIGHTINGS.c.file_id, file_ids), is_newest)):
+        stamp = Stamp(size_bytes=row.size_bytes, mtime_ns=row.modified_ns, ctime_ns=0, inode=0)
+        found[row.location, row.uri] = _refusal(row, stamp), False
+    stamped = sa.select(ROOTS.c.location, STAMPS).join(ROOTS, ROOTS.c.root_id == STAMPS.c.root_id)
+    for row in connection.execute(stamped.where(one_of(STAMPS.c.file_id, file_ids))):
+        # A stamp that no file has counts bytes below zero.
+        size = max(0, row.size_bytes)
+        stamp = Stamp(size_bytes=size, mtime_ns=row.mtime_ns, ctime_ns=row.ctime_ns, inode=row.inode)
+        found[row.location, row.uri] = _refusal(row, stamp), True
     return list(found.values())
 
 
@@ -232,16 +216,14 @@ def forget(
         roots = stamps.root_ids(connection, (sighting.root for sighting, _ in last))
         sightings = sighting_rows(connection, commit_no, [sighting for sighting, _ in last], roots)
         stamps.settle(connection, [sighting for sighting, is_stamped in last if is_stamped], roots)
-        for some in _some(file_ids):
-            current = SPANS.c.file_id.in_(some), SPANS.c.retired_by.is_(None)
-            connection.execute(SPANS.update().where(*current).values(retired_by=commit_no))
+        current = one_of(SPANS.c.file_id, file_ids), SPANS.c.retired_by.is_(None)
+        connection.execute(SPANS.update().where(*current).values(retired_by=commit_no))
         connection.execute(
             TOMBSTONES.insert(), [{"commit_no": commit_no, "file_id": file_id} for file_id in sorted(set(file_ids))]
         )
         rows = {"sightings": sightings, "tombstones": buried(connection, commit_no), "lifts": []}
         _commit(connection, run_id, rows, pipeline_version, settings_fingerprint)
-        if sightings:
-            connection.execute(SIGHTINGS.insert(), sightings)
+        bulk.insert(connection, SIGHTINGS, sightings)
     return commit_no
 
 
@@ -254,9 +236,8 @@ def lift(
     """
     with ledger.writing() as connection:
         commit_no = _next(connection)
-        for some in _some(file_ids):
-            stands = TOMBSTONES.c.file_id.in_(some), TOMBSTONES.c.lifted_by.is_(None)
-            connection.execute(TOMBSTONES.update().where(*stands).values(lifted_by=commit_no))
+        stands = one_of(TOMBSTONES.c.file_id, file_ids), TOMBSTONES.c.lifted_by.is_(None)
+        connection.execute(TOMBSTONES.update().where(*stands).values(lifted_by=commit_no))
         refused_here = sa.exists().where(
             SIGHTINGS.c.root_id == STAMPS.c.root_id,
             SIGHTINGS.c.uri == STAMPS.c.uri,

@@ -9,7 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from warehouse.ledger.commits import NO_HASH, UNCHAINED, chain_hash
+from warehouse.ledger.chain import NO_HASH, UNCHAINED, chain_hash
 from warehouse.ledger.compactions import replacements, takers
 from warehouse.ledger.store import Ledger
 from warehouse.ledger.tables import COMMITS, PARTS, SIGHTINGS, SPANS, STAMPS, TOMBSTONES
