@@ -74,6 +74,15 @@ def answers(api_url: str) -> bool:
         return False
 
 
+def is_silent(api_url: str, seconds: float) -> bool:
+    """Whether a server does not answer within so many seconds; whatever it answers, it does not hang."""
+    try:
+        client(api_url).get("/health", timeout=seconds)
+    except httpx.HTTPError:
+        return True
+    return False
+
+
 def is_of(api_url: str, folder: str) -> bool:
     """Whether the server that answers keeps its state in a folder, and is not somebody else's at the same port."""
     try:

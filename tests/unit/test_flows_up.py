@@ -61,6 +61,19 @@ def test_a_server_that_never_answers_is_late() -> None:
     assert not supervise.is_late(state.ready(), 1000.0, 180.0)
 
 
+def test_a_server_hangs_when_it_was_asked_often_and_long_and_never_answered() -> None:
+    state = State().begun(1, 0.0).ready()
+    for now in range(0, 160, 20):
+        state = state.missed(1000.0 + now)
+    assert not supervise.is_hung(state, 1160.0, 180.0), "not for long enough"
+    assert supervise.is_hung(state, 1180.0, 180.0)
+    assert not supervise.is_hung(state.ready(), 1180.0, 180.0), "one answer is enough"
+    assert state.ready().missed(1190.0).silent_since == 1190.0
+    assert not supervise.is_hung(state.ready().missed(1190.0), 9000.0, 180.0), "asked once, however long ago"
+    assert not supervise.is_hung(state.ended(1180.0), 1180.0, 180.0), "it is gone"
+    assert not supervise.is_hung(state.begun(2, 1180.0), 1380.0, 180.0), "one that starts is late, if anything"
+
+
 def run(run_id: str, *tags: str, pool: str | None = None, since: str = "2026-11-28T08:00:00Z") -> dict[str, Any]:
     return {"id": run_id, "tags": list(tags), "work_pool_name": pool, "state": {"timestamp": since}}
 
