@@ -14,6 +14,7 @@ from flows.running import MARK, Running
 from flows.services import UpOptions, claimed_port, environment, is_free, services
 from flows.settings import Settings
 from flows.supervise import State
+from warehouse.durable import lock
 from warehouse.errors import ConfigError, TransientError, WarehouseBusy
 from warehouse.layout import Home
 
@@ -134,6 +135,23 @@ def test_the_next_up_ends_what_a_killed_one_left_and_nothing_else(tmp_path: Path
         for process in (left, other):
             process.kill()
             process.wait()
+
+
+@linux
+def test_what_was_ended_holds_nothing_any_more(tmp_path: Path) -> None:
+    """The kernel takes its time to free memory, and closes files after that."""
+    held = "import pathlib, sys, time; from warehouse.durable import lock; x = b'x' * 300_000_000\n"
+    held += "with lock(pathlib.Path(sys.argv[1])): print('held', flush=True); time.sleep(60)"
+    path = tmp_path / "some.lock"
+    child = subprocess.Popen(
+        [sys.executable, "-c", held, path], env={**os.environ, MARK: "to-end"}, stdout=subprocess.PIPE
+    )
+    assert child.stdout is not None
+    with child, child.stdout:
+        assert child.stdout.readline() == b"held\n"
+        assert processes.end(MARK, "to-end") == 1
+        with lock(path, wait=False):
+            pass
 
 
 @linux
