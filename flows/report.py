@@ -14,7 +14,8 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from flows import artifacts, events
+from flows import artifacts, events, server
+from flows.artifacts import Seen
 from flows.settings import RUN_ENVIRONMENT, Settings
 from flows.summary import Outcome, Progress, RunFailed
 
@@ -97,7 +98,23 @@ class Report(Progress):
 
     def outcome(self, settings: Settings, outcome: Outcome) -> None:
         """Everything about a run that has come to its end."""
-        seen = artifacts.look(settings, outcome)
+        seen = self._seen(settings, outcome)
+        if seen.tables:
+            # First, since others may wait for it; what the server does not take now it is told later.
+            news = events.loaded(settings.deployment, self.flow_run_id, outcome, seen.tables)
+            self.try_to(lambda: events.send(self.client, news))
+            if self.is_gone:
+                server.keep_events(news)
+        self.try_to(lambda: self._shown(outcome, seen))
+
+    def _seen(self, settings: Settings, outcome: Outcome) -> Seen:
+        try:
+            return artifacts.look(settings, outcome)
+        except Exception as error:  # noqa: BLE001 - as above
+            logger.warning("Prefect's server is told less of this run: %s: %s", type(error).__name__, error)
+            return Seen()
+
+    def _shown(self, outcome: Outcome, seen: Seen) -> None:
         self.name(artifacts.run_name(outcome))
         self._progress(100.0)
         self._artifact("markdown", "newsmill-summary", artifacts.summary(outcome, seen), "what the run did")
@@ -105,8 +122,6 @@ class Report(Progress):
             "newsmill-counts", artifacts.counts_table(outcome), "paths by what became of them, and what they hold"
         )
         self._table("newsmill-rejects", artifacts.rejects_table(seen), "what this run refused, by reason")
-        if seen.tables:
-            events.send(self.client, events.loaded(settings.deployment, self.flow_run_id, outcome, seen.tables))
 
     def facts(self, name: str, rows: Mapping[str, object]) -> None:
         """A run that is no ingest: its name, and what it did."""

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 
 from flows import processes, running, settings
 from flows.cli.render import Bar
-from flows.server import answers, shown
+from flows.server import answers, shown, tell_at_last
 from flows.settings import Settings
 from flows.summary import Outcome, RunFailed
 from warehouse.errors import TransientError
@@ -69,6 +69,7 @@ def tracked(chosen: Settings, bar: Bar, call: Callable[[], Outcome]) -> Outcome:
     with _server(bar):
         import httpx
         from prefect import tags
+        from prefect.settings import get_current_settings
 
         from flows.handed import HANDED, Handed
 
@@ -88,3 +89,4 @@ def tracked(chosen: Settings, bar: Bar, call: Callable[[], Outcome]) -> Outcome:
             return handed.outcome
         finally:
             HANDED.reset(token)
+            tell_at_last(get_current_settings().api.url)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from flows import events, report
+from flows import events, report, server
 from flows.artifacts import Seen, counts_table, rejects_table, summary
 from flows.escape import html, markdown
 from flows.summary import Outcome
@@ -109,6 +109,44 @@ def test_an_event_is_sent_until_it_is_taken_and_stays_the_same(monkeypatch):
     assert sent[0][0]["payload"] == {"files": 3}
 
 
+def test_an_event_that_led_to_no_run_is_told_again(monkeypatch, caplog):
+    sent, came = [], []
+    monkeypatch.setattr(events, "deliver", sent.extend)
+    monkeypatch.setattr(events, "_has_led_to_run", refusing(came))
+    announcer = events.Announcer("newsmill")
+    announcer.check()
+    announcer.tell(3)
+    announcer.check()
+    assert len(sent) == 1, "the server is given time to act"
+    later = events.now_us() + 31_000_000
+    monkeypatch.setattr(events, "now_us", lambda: later)
+    came[:] = [httpx.ConnectError("refused")]
+    announcer.check()
+    assert len(sent) == 1, "nobody knows"
+    came[:] = [False]
+    announcer.check()
+    assert [one["payload"] for one in sent] == [{"files": 3}] * 2
+    assert sent[0]["id"] != sent[1]["id"], "the server takes an event that it has seen for nothing new"
+    assert "is the deployment there" in caplog.text
+    later += 31_000_000
+    came[:] = [True]
+    announcer.check()
+    announcer.check()
+    assert (len(sent), came) == (2, []), "it is asked no more"
+
+
+def refusing(answers):
+    """A function that gives one answer after the other, and raises those that are errors."""
+
+    def call(_name, _since):
+        answer = answers.pop()
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    return call
+
+
 class Gone:
     """A client of a server that is gone."""
 
@@ -123,15 +161,18 @@ class Gone:
         return call
 
 
-def test_a_server_that_is_gone_costs_one_line_and_one_attempt(mill, caplog):
+def test_a_server_that_is_gone_costs_one_line_and_one_attempt(mill, caplog, monkeypatch):
+    monkeypatch.setattr(server, "_UNTOLD_EVENTS", [])
     mill.fill(1)
     outcome, gone = mill.ingest(), Gone()
     told = report.Report(gone, uuid.uuid4(), report.Progress())
     told.next_progress = 0.0
     told.step("files", 1, 2)
     told.step("files", 2, 2)
-    told.try_to(lambda: told.outcome(mill.settings(), outcome))
+    told.outcome(mill.settings(), outcome)
     assert gone.calls == 1
     assert [record.message for record in caplog.records if record.levelname == "WARNING"] == [
         "Prefect's server is not told more of this run: ConnectError: All connection attempts failed"
     ]
+    kept = server._UNTOLD_EVENTS[0]
+    assert (kept["event"], kept["payload"]["counts"]["ingested"]) == ("newsmill.loaded", 1), "it is told later"
