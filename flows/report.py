@@ -81,9 +81,13 @@ class Report(Progress):
     def _artifact(self, kind: str, key: str, data: Any, description: str | None = None) -> UUID:
         from prefect.client.schemas.actions import ArtifactCreate
 
+        # A new artifact is told as an event with all that it holds, which nobody can take back; a change is not.
+        shown = artifacts.without_examples(key, data) if key in artifacts.SHOWING else data
         made = self.client.create_artifact(
-            ArtifactCreate(type=kind, key=key, data=data, description=description, flow_run_id=self.flow_run_id)
+            ArtifactCreate(type=kind, key=key, data=shown, description=description, flow_run_id=self.flow_run_id)
         )
+        if shown != data:
+            artifacts.rewrite(self.client, made.id, data)
         return made.id
 
     def _table(self, key: str, rows: list[dict[str, Any]], description: str) -> None:
@@ -117,16 +121,16 @@ class Report(Progress):
     def _shown(self, outcome: Outcome, seen: Seen) -> None:
         self.name(artifacts.run_name(outcome))
         self._progress(100.0)
-        self._artifact("markdown", "newsmill-summary", artifacts.summary(outcome, seen), "what the run did")
+        self._artifact("markdown", artifacts.SUMMARY, artifacts.summary(outcome, seen), "what the run did")
         self._table(
             "newsmill-counts", artifacts.counts_table(outcome), "paths by what became of them, and what they hold"
         )
-        self._table("newsmill-rejects", artifacts.rejects_table(seen), "what this run refused, by reason")
+        self._table(artifacts.REJECTS, artifacts.rejects_table(seen), "what this run refused, by reason")
 
     def facts(self, name: str, rows: Mapping[str, object]) -> None:
         """A run that is no ingest: its name, and what it did."""
         self.name(name)
-        self._artifact("markdown", "newsmill-summary", artifacts.page(name, rows), "what the run did")
+        self._artifact("markdown", artifacts.SUMMARY, artifacts.page(name, rows), "what the run did")
 
     def failure(self, error: Exception) -> None:
         """Why a run could not come to its end, in one line."""
@@ -135,7 +139,7 @@ class Report(Progress):
         line = visible(str(error)) or type(error).__name__
         logger.error("the run failed: %s", line)
         self.try_to(lambda: self.name("failed"))
-        self.try_to(lambda: self._artifact("markdown", "newsmill-summary", f"**Failed:** {markdown(line, 1000)}\n"))
+        self.try_to(lambda: self._artifact("markdown", artifacts.SUMMARY, f"**Failed:** {markdown(line, 1000)}\n"))
 
 
 @contextlib.contextmanager

@@ -1,5 +1,6 @@
 """What a run tells: escaped, acknowledged, and never at the cost of the run."""
 
+import json
 import uuid
 
 import httpx
@@ -10,7 +11,7 @@ from markdown_it import MarkdownIt
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from flows import events, report, server
-from flows.artifacts import Seen, counts_table, rejects_table, summary
+from flows.artifacts import Seen, counts_table, rejects_table, summary, without_examples
 from flows.escape import html, markdown
 from flows.summary import Outcome
 
@@ -84,6 +85,20 @@ def test_a_summary_says_the_counts_and_shows_hostile_texts_as_text():
         assert tag not in rendered
     assert "1,234" in rendered
     assert [row["count"] for row in counts_table(outcome)] == [2, 1, 3]
+
+
+@given(st.lists(st.text(max_size=60) | st.sampled_from(HOSTILE), max_size=5), st.text(max_size=60), st.booleans())
+def test_what_was_written_outside_can_be_taken_out_again(texts, failure, has_tables):
+    outcome = Outcome("r", counts={"ingested": 2, "documents": 3}, failures=[failure], timings={"read": 1.0})
+    titles = [{"title": text, "language": "de", "published_on": None} for text in texts]
+    seen = Seen(titles=titles, tables={"documents": 3} if has_tables else None)
+    bare = summary(outcome, Seen(tables=seen.tables))
+    assert without_examples("newsmill-summary", summary(outcome, seen)) == bare
+    assert without_examples("newsmill-summary", bare) == bare
+    rows = [{"rejects": 1, "stage": "read", "reason": "x", "example": text, "detail": text} for text in texts]
+    left = json.loads(without_examples("newsmill-rejects", json.dumps(rejects_table(Seen(rejects=rows)))))
+    nothing = [{**row, "example": None, "detail": None} for row in rows]
+    assert left == rejects_table(Seen(rejects=nothing))
 
 
 def test_a_table_of_rejects_has_no_example_where_none_was_asked_for():
