@@ -91,12 +91,15 @@ def flow_runs(flags: Mapping[str, Any], options: WatchOptions, progress: Progres
 def event_runs(settings: Settings) -> MakeRun:
     """Events that trigger the deployment, each acknowledged by the server.
 
-    A sweep tells nothing: the deployment has a schedule for that.
+    A sweep tells nothing new, the deployment has a schedule for that; but it tells again what led to no run.
     """
+    announcer = events.Announcer(settings.deployment)
 
     def announce(due: Due) -> None:
         if due.files:
-            events.deliver([events.settled(settings.deployment, due.files)])
+            announcer.tell(due.files)
+        else:
+            announcer.check()
 
     return announce
 
