@@ -14,6 +14,7 @@ project's own Python code are counted instead.  Orders come in as JSON lines, an
 import ctypes
 import gc
 import hashlib
+import importlib
 import json
 import os
 import re
@@ -38,7 +39,10 @@ SETTINGS = ("--set", "batch_files=20", "--set", "publish_seconds=12", "--set", "
 
 
 def warm() -> None:
-    """Import what an ingest imports, and start no thread: a child may only be forked from a process without."""
+    """Import what an ingest imports, and start no thread: a child may only be forked from a process without.
+
+    What only shows while an ingest is at work (readers, parts of libraries) is asked of a child that does one.
+    """
 
     import duckdb  # noqa: F401 - imported for every child
     import pyarrow.compute  # noqa: F401 - the same
@@ -64,8 +68,32 @@ def warm() -> None:
         book = ledger.open_ledger(Home(Path(folder) / "home"), create=True)
         ledger.conservation(book)
         book.close()
+        log = Path(folder) / "log"
+        answer = forked(partial(imported, Path(folder)), str(log))
+        assert "modules" in answer, log.read_text()
+        threads = len(os.listdir("/proc/self/task"))
+        for name in answer["modules"]:
+            with suppress(ImportError):  # made by hand while another was imported, under a name that nobody finds
+                importlib.import_module(name)
+        assert len(os.listdir("/proc/self/task")) <= threads, "an import has started a thread"
     gc.collect()
     gc.freeze()  # what is there now is shared by all children instead of copied into each
+
+
+def imported(folder: Path) -> dict[str, Any]:
+    """What an ingest of two formats and a verify have imported, beyond what there was."""
+    before = set(sys.modules)
+
+    from flows.cli.main import run
+
+    raw = folder / "raw"
+    raw.mkdir()
+    (raw / "a.txt").write_text(" date 2019-04 Ein Satz zum Warmwerden. Und noch einer.")
+    (raw / "b.jsonl").write_text('{"text": "Ein anderer Satz zum Warmwerden."}\n')
+    home = ["--home", str(folder / "warmed")]
+    codes = [run(["ingest", "--direct", str(raw), *SETTINGS, *home]), run(["verify", "--deep", *home])]
+    assert codes == [0, 0], codes
+    return {"modules": sorted(set(sys.modules) - before)}
 
 
 class Ticks:
