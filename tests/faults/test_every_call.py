@@ -112,6 +112,7 @@ class Tried:
         if moment.errno:
             if answer.get("code") not in (0, 1):
                 problems.append(f"ended with {answer}")
+            problems += [f"said {word!r}" for word in ("newsmill: unexpected", "rebuild --ledger") if word in log]
             if "Traceback" in log:
                 problems.append("ended with a traceback")
         elif answer["status"] != -signal.SIGKILL and (moment.work != "workers" or answer.get("code") != 0):
@@ -290,6 +291,42 @@ def test_a_few_kills_and_errors(tried: Tried, record_property: Callable[[str, ob
     calls = tried.traced("ingest")
     moments = chosen("ingest", calls)[::40] + errors_at("ingest", calls, ERRORS[:1], "error")[::20]
     run(tried, moments, record_property)
+
+
+def test_a_ledger_that_finds_no_room_says_so_in_one_line(tried: Tried) -> None:
+    """Which file, why, and what to do; nothing is refused, and the next run takes all."""
+    calls = tried.traced("ingest")
+    written = [call for call in calls if call.path == "/ledger.sqlite-wal" and "write" in call.kind]
+    for call, number in itertools.product(written[:: len(written) // 4], (errno.ENOSPC, errno.EIO)):
+        moment = Moment("ingest", call, "error", number)
+        home = tried.crasher.home()
+        answer = tried.crasher.work(home, call.number, action="error", errno=number)
+        lines = [line for line in tried.crasher.log(home).splitlines() if line.startswith("newsmill: ")]
+        assert answer["code"] == 1, moment
+        assert len(lines) == 1, (moment, lines)
+        assert f"the ledger {home}/ledger.sqlite could not be read or written" in lines[0], moment
+        assert ("disk is full" if number == errno.ENOSPC else "disk I/O error") in lines[0], moment
+        assert "run the command again" in lines[0], moment
+        shutil.rmtree(home.parent)
+        assert tried.fault(moment) == []
+
+
+def test_an_error_of_the_disk_does_not_make_a_whole_ledger_a_lost_one(mill: Any, shim: Path) -> None:
+    """``rebuild --ledger`` leaves a ledger alone that cannot be read now; what it would cost is asked for by name."""
+    mill.fill(3)
+    mill.ingest()
+    before, trace = mill.tree(), mill.home.with_name("trace")
+    crash = {"LD_PRELOAD": str(shim), "CRASH_ROOT": str(mill.home), "CRASH_ERRNO": str(errno.EIO)}
+    crash |= {"CRASH_ACTION": "errors", "CRASH_AT": "0"}
+    assert "is whole and stays" in mill.newsmill("rebuild", "--ledger", env={**crash, "CRASH_TRACE": str(trace)}).err
+    calls = [line.split("\t") for line in trace.read_text().splitlines()]
+    first = next(number for number, _, path in calls if path.startswith("/ledger.sqlite"))
+    answer = mill.newsmill("rebuild", "--ledger", env={**crash, "CRASH_AT": first})
+    assert answer.code == 1, answer
+    assert "disk I/O error" in answer.err or "unable to open" in answer.err, answer.err
+    assert "--force" in answer.err
+    assert mill.tree() == before
+    assert list(mill.home.glob("ledger-aside*")) == []
 
 
 def parts_named(calls: Sequence[Call]) -> list[Call]:
