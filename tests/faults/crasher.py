@@ -231,11 +231,36 @@ def refuse_what_cannot_be_read() -> None:
     plan.deferral = refusal
 
 
-def unflushed() -> None:
-    """Mutant: nothing that this project writes is flushed; the ledger's own log is."""
+def not_flushing(is_spared: Callable[[Path], bool]) -> None:
+    """Mutant: nothing that this project writes, or some of it, is flushed; the ledger's own log is."""
     from warehouse import durable, forget
+    from warehouse.ledger import store
 
-    durable.fsync_path = forget.fsync_path = lambda _path: None
+    flush = durable.fsync_path
+
+    def picky(path: Path) -> None:
+        if not is_spared(Path(path)):
+            flush(path)
+
+    durable.fsync_path = forget.fsync_path = store.fsync_path = picky
+
+
+def lazy_ledger() -> None:
+    """Mutant: a ledger that answers before its log is on the disk."""
+    import sqlalchemy as sa
+
+    from warehouse.ledger import store
+
+    make, made = store._engine, set[int]()
+
+    def lazy(*arguments: Any) -> Any:
+        engine = make(*arguments)
+        if id(engine) not in made:
+            made.add(id(engine))
+            sa.event.listen(engine, "connect", lambda found, _record: found.execute("PRAGMA synchronous=NORMAL"))
+        return engine
+
+    store._engine = lazy
 
 
 ACKS: list[str] = []
@@ -245,7 +270,9 @@ MUTANTS: dict[str, Callable[[], None]] = {
     "early": remove_before_commit,
     "acknowledged early": acknowledge_early,
     "refusing": refuse_what_cannot_be_read,
-    "unflushed": unflushed,
+    "unflushed": partial(not_flushing, lambda _path: True),
+    "unflushed parts": partial(not_flushing, lambda path: "lake" in path.parts and path.is_file()),
+    "lazy ledger": lazy_ledger,
 }
 
 
