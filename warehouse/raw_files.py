@@ -66,14 +66,17 @@ def _listing(folder: bytes) -> _Listing:
     try:
         with os.scandir(folder) as scan:
             entries = sorted(
-                (to_uri(entry.name) + "/" if _is_folder(entry) else to_uri(entry.name), entry) for entry in scan
+                ((to_uri(entry.name) + "/" if _is_folder(entry) else to_uri(entry.name), entry) for entry in scan),
+                reverse=True,
             )
     except FileNotFoundError:
         return
     except OSError as error:
         yield "", error
         return
-    yield from entries
+    # One by one, the last first: an entry keeps what was asked of it, which is more than itself.
+    while entries:
+        yield entries.pop()
 
 
 def _never(_name: bytes) -> bool:
