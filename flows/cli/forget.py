@@ -21,7 +21,8 @@ OUT_OF_REACH = "Out of reach: raw files, exports, backups, and what a client has
 
 
 def _counted(count: int, noun: str) -> str:
-    return f"{count} {noun}{'s' * (count != 1)}"
+    ending = "es" if noun.endswith("x") else "s"
+    return f"{count} {noun}{ending * (count != 1)}"
 
 
 def _sentence(done: Forgotten) -> str:
