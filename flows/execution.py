@@ -4,10 +4,10 @@ Belongs here: batches to commits, when to publish, counts and timings.  Does not
 the run lock (``flows.run``), the stages (``tasks``).
 """
 
-import itertools
 import logging
 import time
 import uuid
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
@@ -112,10 +112,11 @@ class Run:
 
     def count(self, sightings: Iterable[Sighting]) -> None:
         """Count paths by what became of them."""
-        for sighting in sightings:
-            self.outcome.count(sighting.status)
-            if sighting.reason is not None:
-                self.outcome.reasons[sighting.reason] = self.outcome.reasons.get(sighting.reason, 0) + 1
+        outcomes = Counter((sighting.status, sighting.reason) for sighting in sightings)
+        for (status, reason), paths in outcomes.items():
+            self.outcome.count(status, paths)
+            if reason is not None:
+                self.outcome.reasons[reason] = self.outcome.reasons.get(reason, 0) + paths
 
     def take(self, receipt: Receipt) -> None:
         """Commit one batch: from here on it exists."""
@@ -125,25 +126,31 @@ class Run:
         self.progress.committed(receipt)
         self.outcome.count("gone", len(receipt.gone))
         self.count(receipt.sightings)
-        for span in receipt.spans:
-            self.outcome.count("documents", span.document_count)
-            self.outcome.count("segments", span.segment_count)
-            self.outcome.count("record_rejects", span.reject_count)
+        documents = sum(span.document_count for span in receipt.spans)
+        rejects = sum(span.reject_count for span in receipt.spans)
+        self.outcome.count("documents", documents)
+        self.outcome.count("segments", sum(span.segment_count for span in receipt.spans))
+        self.outcome.count("record_rejects", rejects)
         for stage, seconds in receipt.timings.items():
             self.outcome.timings[stage] = self.outcome.timings.get(stage, 0.0) + seconds
         logger.info(
             "batch %d committed: %d files, %d documents, %d rejects",
             receipt.number,
             len(receipt.spans),
-            sum(span.document_count for span in receipt.spans),
-            sum(span.reject_count for span in receipt.spans),
+            documents,
+            rejects,
         )
 
-    def process(self, files: Iterable[RawFile], total: Callable[[], int], *, is_suspect: bool = False) -> None:
+    def process(
+        self,
+        files: Iterable[RawFile],
+        total: int,
+        pool: Pool | None,
+        on_commit: Callable[[Receipt], None] | None = None,
+    ) -> None:
         """Batch after batch, committed in order; publishes on the way when enough time has gone.
 
         The files come in the order of plans, as workers can take them; ``total`` is how many there are at most.
-        ``is_suspect`` says that one of them may have killed earlier runs.
         """
         limits = plan.BatchLimits(batch_bytes=self.settings.batch_bytes, batch_files=self.settings.batch_files)
         left: dict[int, int] = {}
@@ -154,34 +161,36 @@ class Run:
                 left[batch.number] = len(batch.files)
                 yield batch
 
-        batches = plan.batches(files, limits)
-        first = list(itertools.islice(batches, 2))
-        with self.pool(first, is_suspect=is_suspect) as pool:
-            every = counted(itertools.chain(first, batches))
-            for result in self.stages.process(self.home, every, self.batch_options, pool):
-                if isinstance(result, Failure):
-                    number = result.batch.number
-                    why = str(result.error).splitlines()[0] if str(result.error) else type(result.error).__name__
-                    self.outcome.failures.append(f"batch {number} ({left[number]} files): {why}")
-                    self.outcome.count("pending", left[number])
-                    done += left[number]
-                else:
-                    self.take(result)
-                    settled = len(result.sightings) + len(result.gone)
-                    left[result.number] -= settled
-                    done += settled
-                    if not result.is_last:
-                        # A big file is one file for hours: its records show that it moves.
-                        counts = self.outcome.counts
-                        records = counts.get("documents", 0) + counts.get("record_rejects", 0)
-                        self.progress.step("records", records, None)
-                    self.publish_if_due()
-                self.progress.step("files", done, max(done, total()))
+        every = counted(plan.batches(files, limits))
+        for result in self.stages.process(self.home, every, self.batch_options, pool):
+            if isinstance(result, Failure):
+                number = result.batch.number
+                why = str(result.error).splitlines()[0] if str(result.error) else type(result.error).__name__
+                self.outcome.failures.append(f"batch {number} ({left[number]} files): {why}")
+                self.outcome.count("pending", left[number])
+                done += left[number]
+            else:
+                self.take(result)
+                if on_commit is not None:
+                    on_commit(result)
+                settled = len(result.sightings) + len(result.gone)
+                left[result.number] -= settled
+                done += settled
+                if not result.is_last:
+                    # A big file is one file for hours: its records show that it moves.
+                    counts = self.outcome.counts
+                    records = counts.get("documents", 0) + counts.get("record_rejects", 0)
+                    self.progress.step("records", records, None)
+                self.publish_if_due()
+            self.progress.step("files", done, max(done, total))
 
-    def pool(self, batches: Sequence[Batch], *, is_suspect: bool = False) -> AbstractContextManager[Pool | None]:
-        """Workers, where more than one batch is worth starting them, or where a file may kill whoever reads it."""
-        is_small = len(batches) < 2 and not (batches and is_suspect)
-        if is_small or not self.settings.workers:
+    def pool(self, files: int, size_bytes: int, *, is_suspect: bool = False) -> AbstractContextManager[Pool | None]:
+        """Workers, where there may be more than one batch of so many files, which is worth starting them.
+
+        ``is_suspect`` says that one of the files may have killed earlier runs, and may kill whoever reads it.
+        """
+        is_large = files > 1 and (files > self.settings.batch_files or size_bytes > self.settings.batch_bytes)
+        if not (is_large or (files and is_suspect)) or not self.settings.workers:
             return nullcontext()
         return Pool(self.settings.pool_options())
 

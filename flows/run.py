@@ -17,6 +17,7 @@ from flows.settings import Settings
 from flows.summary import Outcome, Progress
 from tasks import plan
 from tasks.discover import DiscoverOptions, Discovery, Search, discover
+from tasks.hashing import Hasher
 from tasks.replay import again
 from tasks.roots import Root, known_root, roots_of
 from tasks.text import language
@@ -24,7 +25,7 @@ from warehouse import clean, ledger, memory, presence, snapshots
 from warehouse.durable import lock
 from warehouse.errors import ConfigError, NewsmillError, PermanentError
 from warehouse.ledger import Ledger
-from warehouse.records import RawFile
+from warehouse.records import RawFile, Receipt
 from warehouse.vocabulary import FileStatus, RunStatus
 
 
@@ -48,6 +49,7 @@ def exclusive(settings: Settings, progress: Progress, *, create: bool = True) ->
     """
     home = settings.layout
     memory.give_back()
+    memory.look_seldom()
     with lock(home.lock("run"), on_wait=progress.waiting), opened(settings, create=create) as book:
         ledger.mark_crashed(book)
         clean.sweep(home)
@@ -100,10 +102,9 @@ def _died_twice(book: Ledger) -> bool:
 def _record(run: Run, search: Search) -> None:
     """From a search to commits: the batches in order, then what needed no reading, then the copies of what was read."""
     found = Discovery()
-    total = search.total
 
-    def new() -> Iterator[RawFile]:
-        parts = search.hashed()
+    def new(hasher: Hasher | None) -> Iterator[RawFile]:
+        parts = search.hashed(hasher)
         while True:
             with run.timed("hash"):
                 some = next(parts, None)
@@ -117,7 +118,12 @@ def _record(run: Run, search: Search) -> None:
             found.add(some)
             yield from files
 
-    run.process(new(), lambda: total, is_suspect=search.has_waited and _died_twice(run.book))
+    def committed(receipt: Receipt) -> None:
+        search.committed(span.file_id for span in receipt.spans if span.is_last)
+
+    is_suspect = search.has_waited and _died_twice(run.book)
+    with run.pool(search.total, search.size_bytes, is_suspect=is_suspect) as pool:
+        run.process(new(pool.hasher if pool is not None else None), search.total, pool, committed)
     run.commit_sightings(found.sightings, found.gone)
     finished = ledger.finished_contents(run.book, {file.file_id for file in found.copies})
     copies = [file for file in found.copies if file.file_id in finished]
@@ -182,7 +188,8 @@ def replay(
                 roots = [known_root(settings.layout, root, uri) for root, uri in unread]
                 _record(run, stages.discover(book, roots, _discover_options(settings), reread=True))
             run.is_replay = True
-            run.process(sorted(chosen.files, key=plan.order), lambda: len(chosen.files))
+            with run.pool(len(chosen.files), sum(file.stamp.size_bytes for file in chosen.files)) as pool:
+                run.process(sorted(chosen.files, key=plan.order), len(chosen.files), pool)
             return run.finish()
 
 

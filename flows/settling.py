@@ -12,7 +12,7 @@ from bisect import bisect_left
 from collections.abc import Collection, Iterable, Iterator
 from heapq import merge
 
-from tasks.discover import DiscoverOptions, ignored, is_settled
+from tasks.discover import DiscoverOptions, is_settled, wanted
 from warehouse import raw_files
 from warehouse.clock import now_us
 from warehouse.raw_files import Found
@@ -52,7 +52,7 @@ class Settling:
 
     def __init__(self, settle_seconds: float, discover: DiscoverOptions | None = None) -> None:
         self.settle_seconds = settle_seconds
-        self.is_ignored = ignored(discover or DiscoverOptions())
+        self.wanted = wanted(discover or DiscoverOptions())
         self.done = Marks()
         self.waiting: dict[bytes, tuple[Stamp, float]] = {}
 
@@ -83,19 +83,19 @@ class Settling:
 
     def _entries(self, folder: bytes, paths: Collection[bytes] | None) -> Iterator[Found]:
         if paths is None:
-            yield from raw_files.walk(folder, is_ignored=self.is_ignored)
+            yield from raw_files.walk(folder, wanted=self.wanted)
             return
         real = os.path.realpath(folder)
         for path in {*paths, *self.waiting}:
-            above, whole = os.path.dirname(path), os.path.join(real, path)
+            above, whole, names = os.path.dirname(path), os.path.join(real, path), os.fsdecode(path).split("/")
             # A walk enters neither what is ignored nor symlinks, and these two ways to look must agree.
-            if any(map(self.is_ignored, path.split(b"/"))) or os.path.realpath(os.path.dirname(whole)) != (
+            if len(self.wanted(names)) < len(names) or os.path.realpath(os.path.dirname(whole)) != (
                 os.path.join(real, above) if above else real
             ):
                 continue
             found = raw_files.look(folder, path)
             if stat.S_ISDIR(found.mode):
-                yield from raw_files.walk(folder, path, is_ignored=self.is_ignored)
+                yield from raw_files.walk(folder, path, wanted=self.wanted)
             elif not isinstance(found.error, FileNotFoundError):
                 yield found
 

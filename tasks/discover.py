@@ -4,13 +4,16 @@ Belongs here: the walk, the stamps, hashing what is new, and the one definition 
 here: opening files (``warehouse.raw_files``), cutting batches (``tasks.plan``).
 """
 
+import itertools
 import os
 import stat
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from tasks import plan
+from tasks.compared import Comparison, Differing
+from tasks.hashing import Hashed, Hasher
 from tasks.readers import is_streaming
 from tasks.readers.bounded import HEAD
 from tasks.roots import Root, disjoint, source_of
@@ -18,15 +21,13 @@ from warehouse import ledger, raw_files
 from warehouse.clock import now_us
 from warehouse.errors import Deferred, Refusal
 from warehouse.ledger import Known, Ledger
-from warehouse.raw_files import Found
+from warehouse.raw_files import Block
 from warehouse.records import RawFile, Sighting
-from warehouse.uri import name_of, to_uri
+from warehouse.uri import name_of, to_path, to_uri
 from warehouse.vocabulary import DeferReason, FileStatus, Reason, Stage
 
-# As many as a batch may have: while workers are busy with some, the next are hashed.
-HASHED_AT_ONCE = 3_000
-# A progress bar costs more than a look at a file.
-_TOLD_EVERY = 500
+# As many as a batch may have, and some batches of large files: while workers are busy with some, the next are hashed.
+HASHED_AT_ONCE, HASHED_BYTES = 3_000, 64_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,18 +69,19 @@ class Discovery:
         self.ignored += more.ignored
 
 
-def ignored(options: DiscoverOptions, on_ignored: Callable[[], None] | None = None) -> Callable[[bytes], bool]:
-    """What says of a name whether it is that of a hidden or half-written file or folder, and tells if it is."""
-    suffixes = tuple(map(os.fsencode, options.ignored_suffixes))
+def wanted(
+    options: DiscoverOptions, on_ignored: Callable[[int], None] | None = None
+) -> Callable[[list[str]], list[str]]:
+    """What chooses among names of files and folders those that are neither hidden nor half written, and counts them."""
+    suffixes = options.ignored_suffixes
 
-    def is_ignored(name: bytes) -> bool:
-        if not name.startswith(b".") and not name.endswith(suffixes):
-            return False
+    def choose(names: list[str]) -> list[str]:
+        chosen = [name for name in names if name[0] != "." and not name.endswith(suffixes)]
         if on_ignored is not None:
-            on_ignored()
-        return True
+            on_ignored(len(names) - len(chosen))
+        return chosen
 
-    return is_ignored
+    return choose
 
 
 def is_settled(mtime_ns: int, now_ns: int, settle_seconds: float) -> bool:
@@ -91,21 +93,20 @@ def is_settled(mtime_ns: int, now_ns: int, settle_seconds: float) -> bool:
     return settle_seconds <= 0 or not 0 <= now_ns - mtime_ns < settle_seconds * 1e9
 
 
-def _entries(root: Root, is_ignored: Callable[[bytes], bool]) -> Iterator[Found]:
-    if root.below and not Path(os.fsdecode(os.path.join(root.path, root.below))).is_dir():
-        found = raw_files.look(root.path, root.below)
-        if not isinstance(found.error, FileNotFoundError) and not is_ignored(found.path.rpartition(b"/")[2]):
-            yield found
-    else:
-        yield from raw_files.walk(root.path, root.below, skip=root.skip, is_ignored=is_ignored)
+def _blocks(root: Root, choose: Callable[[list[str]], list[str]]) -> Iterator[Block]:
+    found = raw_files.look(root.path, root.below) if root.below else None
+    if found is None or stat.S_ISDIR(found.mode):
+        yield from raw_files.blocks(root.path, root.below, skip=root.skip, wanted=choose)
+    elif not isinstance(found.error, FileNotFoundError) and choose([os.fsdecode(root.below.rpartition(b"/")[2])]):
+        yield Block.of(found)
 
 
-def _too_large(found: Found, path: bytes, options: DiscoverOptions) -> tuple[Reason, str] | None:
+def _too_large(file: RawFile, options: DiscoverOptions) -> tuple[Reason, str] | None:
     """The refusal of a file by its size: it depends on whether its reader has to hold it whole."""
-    size = found.stamp.size_bytes
+    size = file.stamp.size_bytes
     if size <= options.max_file_bytes:
         return None
-    if not is_streaming(name_of(to_uri(found.path)), raw_files.head(path, HEAD)):
+    if not is_streaming(name_of(file.uri), raw_files.head(file.path, HEAD)):
         return Reason.TOO_LARGE, f"{size} bytes; max_file_bytes is {options.max_file_bytes}"
     if size > options.max_stream_bytes:
         return Reason.TOO_LARGE, f"{size} bytes; max_stream_bytes is {options.max_stream_bytes}"
@@ -120,12 +121,30 @@ def _refused(file: RawFile, reason: Reason, detail: str) -> Sighting:
     )  # fmt: skip
 
 
-def _refusal(found: Found, path: bytes, options: DiscoverOptions) -> tuple[Reason, str] | None:
-    if stat.S_ISLNK(found.mode):
+def _refusal(file: RawFile, mode: int | None, options: DiscoverOptions) -> tuple[Reason, str] | None:
+    if mode is None:
+        return _too_large(file, options)
+    if stat.S_ISLNK(mode):
         return Reason.SYMLINK, "a symbolic link is not followed; name its target to ingest it"
-    if not stat.S_ISREG(found.mode):
-        return Reason.NOT_REGULAR, "a FIFO, socket or device is not a file"
-    return _too_large(found, path, options)
+    return Reason.NOT_REGULAR, "a FIFO, socket or device is not a file"
+
+
+@dataclass(slots=True)
+class _Group:
+    """Files that are hashed together, beside what the ledger knows of each."""
+
+    files: list[RawFile] = field(default_factory=list)
+    known: list[Known | None] = field(default_factory=list)
+    size: int = 0
+
+    def add(self, file: RawFile, known: Known | None) -> None:
+        self.files.append(file)
+        self.known.append(known)
+        self.size += file.stamp.size_bytes
+
+    @property
+    def is_full(self) -> bool:
+        return len(self.files) >= HASHED_AT_ONCE or self.size >= HASHED_BYTES
 
 
 class Search:
@@ -151,123 +170,125 @@ class Search:
         self.now_ns = now_us() * 1000
         # Whether something was waiting to be read when an earlier run ended.
         self.has_waited = False
-        self._is_ignored = ignored(options, self._count_ignored)
-        self.total = self._count(on_file)
+        # How many paths are not as the ledger knows them, and how many bytes they have.
+        self.total = self.size_bytes = 0
+        # Contents that were handed out and are not committed yet.
+        self._taken: set[str] = set()
+        self._choose = wanted(options, self._count_ignored)
+        self._count(on_file)
 
-    def _count(self, on_file: Callable[[int], None] | None) -> int:
-        """How many paths are not as the ledger knows them; ``result`` says how many are."""
-        seen = total = 0
+    def _count(self, on_file: Callable[[int], None] | None) -> None:
+        """See how much is not as the ledger knows it; ``result`` says how much is."""
+        seen = 0
         for root in self.roots:
-            for found, known in self._looked(root):
-                seen += 1
-                if on_file is not None and not seen % _TOLD_EVERY:
+            for differing in self._compared(root):
+                seen += len(differing.block.rows)
+                self.total += len(differing.rows)
+                self.size_bytes += sum(row[1] for row in differing.rows)
+                if differing.is_awaited and not self.has_waited:
+                    known = ledger.known_files(self.book, root.location, differing.known)
+                    self.has_waited = any(one.state == "pending" for one in known.values())
+                if on_file is not None:
                     on_file(seen)
-                if known is None or not known.is_unchanged(found.stamp):
-                    total += 1
-                    self.has_waited |= known is not None and known.state == "pending"
-        if on_file is not None:
-            on_file(seen)
-        self.result.unchanged = seen - total
-        return total
+        self.result.unchanged = seen - self.total
 
-    def _looked(self, root: Root) -> Iterator[tuple[Found, Known | None]]:
-        """Every entry of a root beside what the ledger knows of it, None where it knows nothing.
+    def _compared(self, root: Root) -> Iterator[Differing]:
+        """What of a root is not as the ledger remembers it; what was waiting and is not there is noted as gone."""
+        pages = iter(()) if self.reread else ledger.remembered(self.book, root.location, to_uri(root.below))
+        comparison = Comparison(_blocks(root, self._choose), pages)
+        yield from comparison
+        self.result.gone.extend((root.location, uri) for uri in comparison.gone)
 
-        What was waiting to be read and is not there any more is noted as gone.
-        """
-        rows = iter(()) if self.reread else ledger.known_files(self.book, root.location, to_uri(root.below))
-        known = next(rows, None)
-        closed: str | None = None
-        for found in _entries(root, self._is_ignored):
-            uri = found.uri
-            while known is not None and known.uri < uri:
-                self._miss(root, known, closed)
-                known = next(rows, None)
-            if uri.endswith("/"):
-                closed = uri
-            if known is not None and known.uri == uri:
-                yield found, known
-                known = next(rows, None)
-            else:
-                yield found, None
-        while known is not None:
-            self._miss(root, known, closed)
-            known = next(rows, None)
+    def _count_ignored(self, count: int) -> None:
+        self.result.ignored += count
 
-    def _miss(self, root: Root, known: Known, closed: str | None) -> None:
-        """Take note of a path that was not met; ``closed`` is the last folder that could not be looked into."""
-        is_hidden = closed is not None and (closed == "/" or known.uri.startswith(closed))
-        if known.state != "settled" and not is_hidden:
-            self.result.gone.append((root.location, known.uri))
-
-    def _count_ignored(self) -> None:
-        self.result.ignored += 1
-
-    def _unread(self, found: Found, file: RawFile) -> Sighting | None:
-        """What becomes of a path that is not read now."""
-        if found.error is not None:
-            return plan.deferral(file, Deferred(raw_files.defer_reason(found.error), found.error.strerror or ""))
-        if refusal := _refusal(found, file.path, self.options):
+    def _unread(self, file: RawFile, odd: int | OSError | None) -> Sighting | None:
+        """What becomes of a path that is not read now; ``odd`` as in ``Block``."""
+        if isinstance(odd, OSError):
+            return plan.deferral(file, Deferred(raw_files.defer_reason(odd), odd.strerror or ""))
+        if refusal := _refusal(file, odd, self.options):
             return _refused(file, *refusal)
-        if not is_settled(found.stamp.mtime_ns, self.now_ns, self.options.settle_seconds):
+        if not is_settled(file.stamp.mtime_ns, self.now_ns, self.options.settle_seconds):
             changing = Deferred(DeferReason.CHANGING, f"changed less than {self.options.settle_seconds:g} s ago")
             return plan.deferral(file, changing)
         return None
 
-    def hashed(self, on_hash: Callable[[int, int], None] | None = None) -> Iterator[Discovery]:
+    def hashed(self, hasher: Hasher | None = None) -> Iterator[Discovery]:
         """What every path is that is not as the ledger knows it, some at a time, in the order of the walk."""
         if not self.total and not self.result.gone:
             yield self.result
             return
         self.result = Discovery()
-        done = 0
-        taken: set[str] = set()
-        files: list[tuple[RawFile, Known | None]] = []
-        for root in self.roots:
-            for found, known in self._looked(root):
-                if known is not None and known.is_unchanged(found.stamp):
-                    self.result.unchanged += 1
-                else:
-                    done += 1
-                    if on_hash is not None:
-                        on_hash(done, max(done, self.total))
-                    if (file := self._hashed(root, found, known)) is not None:
-                        files.append((file, known))
-                if len(files) >= HASHED_AT_ONCE:
-                    self._classify(files, taken)
-                    yield self.result
-                    self.result, files, self.now_ns = Discovery(), [], now_us() * 1000
-        self._classify(files, taken)
+        hasher = hasher or Hasher()
+        ahead: deque[tuple[_Group, Callable[[], Hashed]]] = deque()
+        for group in self._groups():
+            # What a run before this one had hashed is known.
+            unknown = [file for file in group.files if not file.file_id]
+            paths, sizes = [file.path for file in unknown], [file.stamp.size_bytes for file in unknown]
+            ahead.append((group, hasher.begin(paths, sizes)))
+            while len(ahead) > hasher.ahead:
+                yield self._classified(*ahead.popleft())
+        while ahead:
+            yield self._classified(*ahead.popleft())
         yield self.result
 
-    def _hashed(self, root: Root, found: Found, known: Known | None) -> RawFile | None:
-        """The file with its content's hash, which is only computed where the stamp is new."""
-        file = RawFile(
-            root=root.location,
-            uri=found.uri,
-            source=source_of(root, found.path),
-            path=os.path.join(root.path, found.path),
-            stamp=found.stamp,
-            file_id="",
-        )
-        if sighting := self._unread(found, file):
-            self.result.sightings.append(sighting)
-            return None
-        if known is not None and known.file_id and known.state == "pending" and known.stamp == found.stamp:
-            return file._replace(file_id=known.file_id)
-        try:
-            content = raw_files.identify(file.path, found.stamp.size_bytes)
-        except FileNotFoundError:
-            return None
-        except Deferred as reason:
-            self.result.sightings.append(plan.deferral(file, reason))
-            return None
-        except Refusal as refusal:
-            self.result.sightings.append(_refused(file, refusal.reason, refusal.detail))
-            return None
-        return file._replace(stamp=content.stamp, file_id=content.file_id)
+    def committed(self, file_ids: Iterable[str]) -> None:
+        """Forget of contents that they were handed out: from here on the ledger knows them."""
+        self._taken.difference_update(file_ids)
 
-    def _classify(self, files: Sequence[tuple[RawFile, Known | None]], taken: set[str]) -> None:
+    def _groups(self) -> Iterator[_Group]:
+        """Files that have to be read, some at a time; what becomes of all others stands in ``result``."""
+        group = _Group()
+        for root in self.roots:
+            for differing in self._compared(root):
+                self.result.unchanged += len(differing.block.rows) - len(differing.rows)
+                known = ledger.known_files(self.book, root.location, differing.known) if differing.known else {}
+                for file in self._files(root, differing):
+                    if sighting := self._unread(file, differing.block.odd.get(file.uri)):
+                        self.result.sightings.append(sighting)
+                        continue
+                    before = known.get(file.uri)
+                    if before and before.file_id and before.state == "pending" and before.stamp == file.stamp:
+                        group.add(file._replace(file_id=before.file_id), before)
+                    else:
+                        group.add(file, before)
+                    if group.is_full:
+                        yield group
+                        group, self.now_ns = _Group(), now_us() * 1000
+        yield group
+
+    def _files(self, root: Root, differing: Differing) -> Iterator[RawFile]:
+        """What differs as files that were not hashed yet."""
+        if not differing.rows:
+            return
+        # One folder has one source.
+        folder, source = os.path.join(root.path, b""), source_of(root, to_path(differing.rows[0][0]))
+        for uri, *facts in differing.rows:
+            yield RawFile(root.location, uri, source, folder + to_path(uri), raw_files.fitting(*facts), "")
+
+    def _classified(self, group: _Group, hashes: Callable[[], Hashed]) -> Discovery:
+        """What the files of a group are, and all that was found until now."""
+        made, places = hashes(), itertools.count()
+        files = list[tuple[RawFile, Known | None]]()
+        for file, known in zip(group.files, group.known, strict=True):
+            if file.file_id:
+                files.append((file, known))
+            elif trouble := made.troubles.get(place := next(places)):
+                self._note(file, trouble)
+            else:
+                files.append((made.of(file, place), known))
+        self._classify(files)
+        found, self.result = self.result, Discovery()
+        return found
+
+    def _note(self, file: RawFile, trouble: Exception) -> None:
+        """What becomes of a file that could not be hashed; one that is gone was never there."""
+        if isinstance(trouble, Deferred):
+            self.result.sightings.append(plan.deferral(file, trouble))
+        elif isinstance(trouble, Refusal):
+            self.result.sightings.append(_refused(file, trouble.reason, trouble.detail))
+
+    def _classify(self, files: Sequence[tuple[RawFile, Known | None]]) -> None:
         forgotten = ledger.refused(self.book, {file.file_id for file, _ in files})
         for file, _ in files:
             if file.file_id in forgotten:
@@ -286,11 +307,12 @@ class Search:
             elif file.file_id in finished:
                 status = earlier[file.root].get((file.uri, file.file_id), FileStatus.DUPLICATE)
                 self.result.sightings.append(plan.sighting(file, status))
-            elif file.file_id in taken:
+            elif file.file_id in self._taken:
                 self.result.copies.append(file)
             else:
-                taken.add(file.file_id)
-                self.result.new.append(file._replace(first_ordinal=begun.get(file.file_id, 0)))
+                self._taken.add(file.file_id)
+                first = begun.get(file.file_id)
+                self.result.new.append(file if first is None else file._replace(first_ordinal=first))
 
 
 def discover(
@@ -300,10 +322,9 @@ def discover(
     *,
     reread: bool = False,
     on_file: Callable[[int], None] | None = None,
-    on_hash: Callable[[int, int], None] | None = None,
 ) -> Discovery:
     """The whole search at once: what every file below the roots needs.  Nothing is written."""
     found = Discovery()
-    for some in Search(book, roots, options, reread=reread, on_file=on_file).hashed(on_hash):
+    for some in Search(book, roots, options, reread=reread, on_file=on_file).hashed():
         found.add(some)
     return found

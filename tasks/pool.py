@@ -3,30 +3,38 @@
 Belongs here: starting, killing and replacing workers, time limits, and halving a batch until the file that kills is
 alone.  Does not belong here: what runs in them (``tasks.worker``), how batches are cut (``tasks.plan``).
 
-Only batches go in and only receipts come out.  A file that alone kills its worker, or keeps it beyond its time, is
-rejected as ``crash`` or ``timeout``, by a sighting in the ledger: how long a machine takes is no property of the bytes.
+Only batches and paths go in, only receipts and hashes come out.  A file that alone kills its worker, or keeps it beyond
+its time, is rejected as ``crash`` or ``timeout``, by a sighting in the ledger: how long a machine takes is no property
+of the bytes.
 """
 
 import contextlib
 import os
+import select
 import signal
 import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Self
 
 from tasks import plan
+from tasks.hashing import Hashed, Hasher, hashed
 from tasks.ingest_batch import BatchOptions
-from tasks.worker import END, FORK, OUT_OF_MEMORY, REAP
+from tasks.worker import BATCH, END, FORK, HASH, OUT_OF_MEMORY, REAP, WARM
 from warehouse.errors import NewsmillError, TransientError
 from warehouse.layout import Home
 from warehouse.records import Batch, Receipt
 from warehouse.vocabulary import Reason
+
+# A disk that is slower than this has failed.
+_LEAST_BYTES_A_SECOND = 1_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +82,37 @@ class _Worker:
             raise EOFError from error
 
 
+class _Turns:
+    """So many may work at once; who waits gets a turn in order, and before all others where it is ``is_urgent``."""
+
+    def __init__(self, count: int) -> None:
+        self._free = count
+        self._waiting: deque[threading.Event] = deque()
+        self._lock = threading.Lock()
+
+    @contextlib.contextmanager
+    def taken(self, *, is_urgent: bool) -> Iterator[None]:
+        """One turn, for as long as the block takes."""
+        turn = threading.Event()
+        with self._lock:
+            if self._free:
+                self._free -= 1
+                turn.set()
+            elif is_urgent:
+                self._waiting.appendleft(turn)
+            else:
+                self._waiting.append(turn)
+        turn.wait()
+        try:
+            yield
+        finally:
+            with self._lock:
+                if self._waiting:
+                    self._waiting.popleft().set()
+                else:
+                    self._free += 1
+
+
 class Pool:
     """Workers that are forked as they are needed; safe to use from several threads, each holds one worker at a time."""
 
@@ -81,7 +120,9 @@ class Pool:
         self._options = options
         self._idle: list[_Worker] = []
         self._lock = threading.Lock()
-        self._free = threading.Semaphore(options.workers)
+        self._turns = _Turns(options.workers)
+        self._is_warm = False
+        self.hasher = PoolHasher(self)
         self._control, theirs = socket.socketpair()
         command = [sys.executable, "-m", "tasks.worker", str(theirs.fileno()), str(options.memory_bytes)]
         if options.cache is not None:
@@ -94,6 +135,18 @@ class Pool:
         """How many batches can be worked on at once."""
         return self._options.workers
 
+    @property
+    def is_warm(self) -> bool:
+        """Whether a worker could begin now."""
+        # Who holds the lock may wait for the template.
+        if not self._is_warm and self._lock.acquire(blocking=False):
+            try:
+                if not self._is_warm and select.select([self._control], [], [], 0)[0]:
+                    self._is_warm = bool(self._control.recv(len(WARM)))
+            finally:
+                self._lock.release()
+        return self._is_warm
+
     def close(self) -> None:
         """End all processes."""
         # The template kills its workers when it sees this end closed; whoever waits for one gets an end of file.
@@ -103,6 +156,7 @@ class Pool:
         except subprocess.TimeoutExpired:
             self._template.kill()
             self._template.wait()
+        self.hasher.close()
 
     def __enter__(self) -> Self:
         return self
@@ -116,7 +170,7 @@ class Pool:
         Raises what the work raised, if that is the home's trouble or a passing one.
         """
         left, trouble = batch, None
-        for answer in self._answers(home, batch, options):
+        for answer in self._answers((BATCH, home, batch, options), self._options.batch_seconds):
             if isinstance(answer, Receipt):
                 left = plan.remaining(left, answer)
                 yield answer
@@ -136,13 +190,27 @@ class Pool:
             died = trouble if isinstance(trouble, Died) else Died(Reason.CRASH, f"{type(trouble).__name__}: {trouble}")
             yield plan.refusal(left, died.reason, died.detail, options.pipeline_version, options.settings_fingerprint)
 
-    def _answers(self, home: Home, batch: Batch, options: BatchOptions) -> Iterator[object]:
-        """Receipts, and what ended them early: an exception, or how the worker died."""
-        with self._free:
+    def hash(self, paths: Sequence[bytes], sizes: Sequence[int]) -> Hashed:
+        """What files are that have about these sizes; before any batch, which need hashes to be cut.
+
+        Nothing is held against a file here: where the worker ends without an answer this process does its work.
+        """
+        seconds = self._options.batch_seconds + sum(sizes) / _LEAST_BYTES_A_SECOND
+        answers: list[object] = []
+        # Where no worker can be had any more, the batches say so.
+        with contextlib.suppress(TransientError, OSError):
+            answers = list(self._answers((HASH, paths, sizes), seconds, is_urgent=True))
+        found = next((answer for answer in answers if isinstance(answer, Hashed)), None)
+        if found is None and self._control.fileno() < 0:
+            raise TransientError("the workers were stopped while they hashed")
+        return found or hashed(paths, sizes)
+
+    def _answers(self, message: object, seconds: float, *, is_urgent: bool = False) -> Iterator[object]:
+        """All that a worker answers, and what ended it early: an exception, or how the worker died."""
+        with self._turns.taken(is_urgent=is_urgent):
             worker = self._take()
-            seconds = self._options.batch_seconds
             try:
-                yield from worker.answers((home, batch, options), seconds)
+                yield from worker.answers(message, seconds)
             except TimeoutError:
                 self._end(worker)
                 yield Died(Reason.TIMEOUT, f"took more than {seconds:g} s; see batch_seconds")
@@ -159,6 +227,9 @@ class Pool:
         with self._lock:
             if self._idle:
                 return self._idle.pop()
+            if not self._is_warm:
+                self._received(len(WARM))
+                self._is_warm = True
             ours, theirs = socket.socketpair()
             socket.send_fds(self._control, [FORK], [theirs.fileno()])
             theirs.close()
@@ -175,13 +246,39 @@ class Pool:
         return code - (1 << 32) if code >= 1 << 31 else code
 
     def _read(self) -> int:
+        return int.from_bytes(self._received(8), "big")
+
+    def _received(self, count: int) -> bytes:
         data = b""
-        while len(data) < 8:
-            more = self._control.recv(8 - len(data))
+        while len(data) < count:
+            more = self._control.recv(count - len(data))
             if not more:
                 raise TransientError("the process that forks workers has ended; run the command again")
             data += more
-        return int.from_bytes(data, "big")
+        return data
+
+
+class PoolHasher(Hasher):
+    """Hashes in the workers of a pool, which is done before any batch that waits."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self._threads = ThreadPoolExecutor(pool.workers, thread_name_prefix="hash")
+
+    @property
+    def ahead(self) -> int:
+        """So many that no worker waits for the next batch; none while workers are still to come."""
+        return 1 + self._pool.workers if self._pool.is_warm else 0
+
+    def begin(self, paths: Sequence[bytes], sizes: Sequence[int]) -> Callable[[], Hashed]:
+        """In a worker, in this process as long as there is none."""
+        if not paths or not self._pool.is_warm:
+            return super().begin(paths, sizes)
+        return self._threads.submit(self._pool.hash, paths, sizes).result
+
+    def close(self) -> None:
+        """Let go of what was not begun."""
+        self._threads.shutdown(cancel_futures=True)
 
 
 def _ending(code: int) -> str:

@@ -4,7 +4,8 @@ Belongs here: what runs in those processes, ``python -m tasks.worker``.  Does no
 what their death means (``tasks.pool``), the work itself (``tasks.ingest_batch``).
 
 The template imports and warms up once and is then cheap to fork, because it starts no thread.  A worker takes one
-batch after the other from its socket and answers with a receipt or an exception; nothing else leaves it but parts.
+job after the other from its socket: of a batch it answers with receipts, of files with their hashes, or with an
+exception; nothing else leaves it but parts.
 When the process at the other end is gone, however it ended, so are template and workers.
 """
 
@@ -20,17 +21,16 @@ import sys
 from collections.abc import Iterator
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from tasks.ingest_batch import BatchOptions
-    from warehouse.layout import Home
-    from warehouse.records import Batch
+from typing import Any
 
 # What pool.py asks for on the control socket.
 FORK, REAP = b"f", b"r"
-# What follows the last receipt of a batch.
+# What pool.py asks of a worker: the receipts of a batch, or the hashes of files.
+BATCH, HASH = "batch", "hash"
+# What follows the last answer.
 END = "end"
+# What the template says once, when it can fork.
+WARM = b"w"
 OUT_OF_MEMORY = 77
 _PR_SET_PDEATHSIG = 1
 
@@ -45,6 +45,7 @@ def warm(cache: Path | None) -> None:
     from warehouse.records import RawFile, Stamp
 
     memory.give_back()
+    memory.look_seldom()
     if cache is not None:
         language.configure(cache)
     language.preload()
@@ -72,12 +73,16 @@ def _portable(error: Exception) -> Exception:
     return error
 
 
-def _answers(home: "Home", batch: "Batch", options: "BatchOptions") -> Iterator[object]:
-    """The receipts of a batch and an end, or what was raised instead."""
+def _answers(job: str, *arguments: Any) -> Iterator[object]:
+    """All answers to a job and an end, or what was raised instead."""
+    from tasks.hashing import hashed
     from tasks.ingest_batch import ingest_batch
 
     try:
-        yield from ingest_batch(home, batch, options)
+        if job == HASH:
+            yield hashed(*arguments)
+        else:
+            yield from ingest_batch(*arguments)
     except MemoryError:
         os._exit(OUT_OF_MEMORY)
     except Exception as error:  # noqa: BLE001 - judged by whoever asked
@@ -87,16 +92,16 @@ def _answers(home: "Home", batch: "Batch", options: "BatchOptions") -> Iterator[
 
 
 def serve(connection: Connection, memory_bytes: int) -> None:
-    """Answer batches until the other end is closed."""
+    """Do one job after the other until the other end is closed."""
     if memory_bytes:
         resource.setrlimit(resource.RLIMIT_DATA, (memory_bytes, memory_bytes))
     while True:
         try:
-            home, batch, options = connection.recv()
+            job, *arguments = connection.recv()
         except (EOFError, ConnectionError):
             return
         try:
-            for answer in _answers(home, batch, options):
+            for answer in _answers(job, *arguments):
                 connection.send(answer)
         except ConnectionError:
             return
@@ -129,6 +134,7 @@ def main() -> None:
     children: set[int] = set()
     # Whoever asked may be gone in the middle of an answer.
     with contextlib.suppress(ConnectionError):
+        control.sendall(WARM)
         _obey(control, memory_bytes, children)
     for pid in children:
         with contextlib.suppress(ProcessLookupError):

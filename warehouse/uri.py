@@ -19,7 +19,16 @@ def to_uri(path: bytes) -> str:
     'caf%E9%20%5B1%5D%0A%21.txt'
     """
     # Most names need nothing, and there may be millions.
-    return quote_from_bytes(path, safe="/") if path.strip(_PLAIN) else path.decode("ascii")
+    return quote_from_bytes(path, safe="/") if path.translate(None, _PLAIN) else path.decode("ascii")
+
+
+def is_plain(path: str) -> bool:
+    """Whether a path, decoded as the system does, is its own uri.
+
+    >>> is_plain("wire/2019/a.txt"), is_plain("wire/2019/ä.txt"), is_plain("50%")
+    (True, False, False)
+    """
+    return path.isascii() and not path.encode("ascii").translate(None, _PLAIN)
 
 
 def to_path(uri: str) -> bytes:
@@ -28,7 +37,7 @@ def to_path(uri: str) -> bytes:
     >>> to_path("caf%E9%20%5B1%5D%0A%21.txt")
     b'caf\xe9 [1]\n!.txt'
     """
-    return unquote_to_bytes(uri)
+    return unquote_to_bytes(uri) if "%" in uri else uri.encode("ascii")
 
 
 def member_uri(uri: str, member: str | None) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tasks.discover import DiscoverOptions, Discovery, discover, ignored, is_settled
+from tasks.discover import DiscoverOptions, Discovery, discover, is_settled, wanted
 from tasks.roots import INBOX, Root, known_root, roots_of
 from warehouse import ledger, raw_files
 from warehouse.errors import ConfigError, Deferred
@@ -181,11 +181,11 @@ class TestNames:
         "name", [b".hidden", b"..", b"a.txt.part", b"a.tmp", b"a.txt~", b".a.txt.swp", b"a.crdownload", b"\xff.part"]
     )
     def test_what_tools_write_meanwhile_is_ignored(self, name: bytes) -> None:
-        assert ignored(DiscoverOptions())(name)
+        assert wanted(DiscoverOptions())([os.fsdecode(name)]) == []
 
     @pytest.mark.parametrize("name", [b"a.txt", b"part", b"a.part.txt", b"tmp.txt", b"~a.txt", b"\xff", b"a"])
     def test_all_else_is_not(self, name: bytes) -> None:
-        assert not ignored(DiscoverOptions())(name)
+        assert wanted(DiscoverOptions())([os.fsdecode(name)]) == [os.fsdecode(name)]
 
     def test_ignored_files_are_counted_and_left_alone(self, search: Search) -> None:
         for name in (".hidden.txt", "a.txt.part", "a.txt", "folder/b.txt~"):
@@ -253,7 +253,7 @@ class TestNew:
         search.put("a.txt")
         before = ledger.known_roots(search.book)
         search()
-        assert list(ledger.known_files(search.book, str(search.folder))) == []
+        assert list(ledger.remembered(search.book, str(search.folder))) == []
         assert ledger.known_roots(search.book) == before
 
     def test_what_is_unchanged_is_not_read(self, search: Search, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -324,14 +324,10 @@ class TestNew:
     def test_progress_is_told(self, search: Search) -> None:
         for n in range(3):
             search.put(f"{n}.txt", str(n))
-        seen, hashed = list[int](), list[tuple[int, int]]()
+        seen = list[int]()
         (root,) = roots_of(os.fsencode(search.folder), search.home, (), None)
-        discover(
-            search.book, [root], DiscoverOptions(), on_file=seen.append,
-            on_hash=lambda done, of: hashed.append((done, of)),
-        )  # fmt: skip
+        discover(search.book, [root], DiscoverOptions(), on_file=seen.append)
         assert seen == [3]
-        assert hashed == [(1, 3), (2, 3), (3, 3)]
 
 
 class TestChange:

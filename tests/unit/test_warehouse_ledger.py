@@ -21,7 +21,7 @@ KEYS = {"commits": "commit_no", "parts": "kind", "spans": "file_id", "sightings"
 
 
 def known_files(book: Ledger, root: str) -> dict[str, ledger.Known]:
-    return {known.uri: known for known in ledger.known_files(book, root)}
+    return ledger.known_files(book, root, [row[0] for page in ledger.remembered(book, root) for row in page])
 
 
 def execute(book: Ledger, statement: sa.Executable) -> None:
@@ -459,15 +459,25 @@ class TestQuestions:
         assert ledger.file_ids_like(book, ["%", "________", a[:7] + "%", "_.txt"]) == []
         assert ledger.file_ids_like(book, []) == []
 
-    def test_known_files_come_in_the_order_of_bytes(
+    def test_what_is_remembered_comes_in_the_order_of_bytes(
         self, book: Ledger, make: Any, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """A walk goes in that order; across pages, too."""
         monkeypatch.setattr("warehouse.ledger.queries._PAGE", 2)
         uris = ["a/b.txt", "%C3%A4.txt", "a.txt", "B.txt", "a/", "b-a.txt", "b/a.txt"]
         ledger.mark_pending(book, [make.raw_file(uri) for uri in uris])
-        assert [known.uri for known in ledger.known_files(book, "inbox")] == sorted(uris)
-        assert [known.uri for known in ledger.known_files(book, "inbox", "a")] == ["a/", "a/b.txt"]
+        pages = list(ledger.remembered(book, "inbox"))
+        assert [len(page) for page in pages] == [2, 2, 2, 1]
+        assert [row[0] for page in pages for row in page] == sorted(uris)
+        assert [row[0] for page in ledger.remembered(book, "inbox", "a") for row in page] == ["a/", "a/b.txt"]
+
+    def test_what_waits_has_no_inode_that_a_file_could_have(self, book: Ledger, make: Any) -> None:
+        commit(book, make, "a")
+        ledger.mark_pending(book, [make.raw_file("b.txt", "b")])
+        ledger.append(book, "run-1", sightings=[make.deferral("c.txt")])
+        stamp = tuple(make.stamp())
+        (page,) = ledger.remembered(book, "inbox")
+        assert page == [("a.txt", *stamp), ("b.txt", *stamp[:3], None), ("c.txt", *stamp[:3], None)]
 
     def test_known_files_are_those_of_the_root(self, book: Ledger, make: Any) -> None:
         commit(book, make, "a")

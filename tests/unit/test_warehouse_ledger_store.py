@@ -371,7 +371,7 @@ def test_a_home_with_a_question_mark_holds_its_ledger_or_is_refused(tmp_path: Pa
 
 def test_an_empty_ledger_in_memory_answers(make: Any) -> None:
     with ledger.nothing_yet() as book:
-        assert list(ledger.known_files(book, "inbox")) == []
+        assert list(ledger.remembered(book, "inbox")) == []
         assert ledger.known_roots(book) == []
         assert ledger.finished_contents(book, [make.content("a")]) == set()
         assert ledger.held_contents(book, [make.content("a")])[1] == {}

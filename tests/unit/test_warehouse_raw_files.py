@@ -159,7 +159,8 @@ def test_a_deep_walk_holds_no_folder_open(deep: Path) -> None:
     walking.close()
 
 
-def test_what_vanishes_during_the_walk_is_left_out(tmp_path: Path) -> None:
+def test_what_vanishes_during_the_walk_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(raw_files, "_AT_ONCE", 1)
     for name in ("a.txt", "b.txt", "c.txt"):
         (tmp_path / name).touch()
     (tmp_path / "d").mkdir()

@@ -43,6 +43,15 @@ def one_of(column: sa.Column[Any], words: Iterable[str]) -> sa.ColumnElement[boo
     return column.in_(sa.select(every.c.value))
 
 
+def rows(result: sa.CursorResult[Any]) -> list[tuple[Any, ...]]:
+    """All rows of a result as the driver has them, for columns whose values need no conversion."""
+    cursor = result.cursor
+    assert cursor is not None
+    found = list(cursor.fetchall())
+    result.close()
+    return found
+
+
 @functools.lru_cache(maxsize=16)
 def _statement(dialect: str, table: sa.Table, names: tuple[str, ...], *, replaces: bool) -> str:
     module: Any = {"sqlite": sqlite, "postgresql": postgresql}[dialect]

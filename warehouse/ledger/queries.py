@@ -6,12 +6,12 @@ Belongs here: SELECTs and their row types.  Does not belong here: deciding anyth
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from operator import itemgetter
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
+from warehouse.ledger import bulk
 from warehouse.ledger.account import content_now
 from warehouse.ledger.bulk import one_of
 from warehouse.ledger.chain import NO_HASH
@@ -24,7 +24,7 @@ from warehouse.vocabulary import CommitKind, FileStatus, Reason
 
 
 class Known(NamedTuple):
-    """What the ledger remembers of one path: its last stamp, and the content it had.  One is made for every path."""
+    """What the ledger remembers of one path: its last stamp, and the content it had."""
 
     uri: str
     size_bytes: int
@@ -39,39 +39,49 @@ class Known(NamedTuple):
         """The last stamp."""
         return Stamp(*self[1:5])
 
-    def is_unchanged(self, stamp: Stamp) -> bool:
-        """Whether the path was dealt with under this stamp."""
-        return self[1:5] == stamp and self.state == "settled"
-
 
 # Read in one transaction: a long one would keep the ledger's log from being cut while a run writes it.
 _PAGE = 5_000
 
+# A uri and its stamp, as a walk has them; of a path that waits to be dealt with the inode is None, which none has.
+Remembered = tuple[str, int, int, int, int | None]
 
-def known_files(ledger: Ledger, root: str, below: str = "") -> Iterator[Known]:
+
+def _of_root(root: str) -> sa.ColumnElement[bool]:
+    return STAMPS.c.root_id == sa.select(ROOTS.c.root_id).where(ROOTS.c.location == root).scalar_subquery()
+
+
+def remembered(ledger: Ledger, root: str, below: str = "") -> Iterator[list[Remembered]]:
     """Every path of a root in the order of uris; where ``below`` names a file or folder in it, at least its own.
 
     Read page by page while it is used: what is written meanwhile is seen or not.
     """
+    settled = sa.case((STAMPS.c.state == "settled", STAMPS.c.inode))
     query = (
-        sa.select(STAMPS.c.uri, STAMPS.c.size_bytes, STAMPS.c.mtime_ns, STAMPS.c.ctime_ns, STAMPS.c.inode,
-                  STAMPS.c.state, STAMPS.c.file_id)
-        .where(STAMPS.c.root_id == sa.select(ROOTS.c.root_id).where(ROOTS.c.location == root).scalar_subquery())
+        sa.select(STAMPS.c.uri, STAMPS.c.size_bytes, STAMPS.c.mtime_ns, STAMPS.c.ctime_ns, settled)
+        .where(_of_root(root))
         .order_by(STAMPS.c.uri)
         .limit(_PAGE)
-    )  # fmt: skip
+    )
     if below:
         query = query.where(
             sa.or_(STAMPS.c.uri.in_([below, f"{below}/"]), STAMPS.c.uri.startswith(f"{below}/", autoescape=True))
         )
-    last = ""
-    while True:
+    last, is_full = "", True
+    while is_full:
         with ledger.reading() as connection:
-            rows = connection.execute(query.where(STAMPS.c.uri > last)).all()
-        yield from map(partial(tuple.__new__, Known), rows)
-        if len(rows) < _PAGE:
-            return
-        last = rows[-1].uri
+            page = bulk.rows(connection.execute(query.where(STAMPS.c.uri > last)))
+        is_full = len(page) == _PAGE
+        if page:
+            yield page
+            last = page[-1][0]
+
+
+def known_files(ledger: Ledger, root: str, uris: Iterable[str]) -> dict[str, Known]:
+    """What the ledger remembers of these paths of a root, of those that it knows."""
+    query = sa.select(*(STAMPS.c[name] for name in Known._fields)).where(_of_root(root), one_of(STAMPS.c.uri, uris))
+    with ledger.reading() as connection:
+        return {row[0]: Known._make(row) for row in connection.execute(query)}
 
 
 def known_roots(ledger: Ledger) -> list[str]:
