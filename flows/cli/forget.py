@@ -39,8 +39,8 @@ def _hidden(hidden: Hidden) -> str:
     """What became of texts on Prefect's pages; empty where there is nothing to say."""
     if hidden.problem is not None:
         return (
-            f"Prefect's pages may still show titles and names of these: {visible(hidden.problem)}. "
-            "Run `newsmill forget` again when it does; the weekly maintenance does it, too"
+            f"Prefect's pages may still show titles and names of these: {visible(hidden.problem)}; "
+            "run `newsmill forget` again when that has changed, or leave it to the weekly maintenance"
         )
     some = _counted(hidden.artifacts, "artifact")
     return f"titles, and names of rejects, were taken out of {some} on Prefect's pages" if hidden.artifacts else ""

@@ -104,28 +104,41 @@ class Hidden:
 def hide_examples(chosen: Settings, bar: Bar) -> Hidden:
     """Take the texts of contents out of what earlier runs left on Prefect's pages.
 
-    On a person's own server, that of ``newsmill up`` where it runs, else in the database that temporary servers and
+    On a person's own server, on that of ``newsmill up`` where it runs, else in the database that temporary servers and
     ``up`` have in the home.
     """
-    up = running.current(chosen.layout)
-    if up is None and not settings.has_own_prefect() and not (chosen.layout.prefect / "prefect.db").exists():
+    up, is_own = running.current(chosen.layout), settings.has_own_prefect()
+    has_database = (chosen.layout.prefect / "prefect.db").exists()
+    if up is None and not is_own and not has_database:
         return Hidden()
     settings.prepare_prefect(chosen.layout, up.api_url if up is not None else None)
     from prefect.settings import get_current_settings
 
-    url = get_current_settings().api.url
+    found = [_hide_examples(get_current_settings().api.url, bar)]
+    if is_own and up is not None:
+        found.append(_hide_examples(up.api_url, bar))
+    elif is_own and has_database:
+        found.append(Hidden(problem="newsmill up, which has a database of its own in the home, does not run"))
+    problems = [one.problem for one in found if one.problem is not None]
+    return Hidden(sum(one.artifacts for one in found), "; ".join(problems) or None)
+
+
+def _hide_examples(url: str | None, bar: Bar) -> Hidden:
+    """Do it on one server; without an address in the database of temporary ones, where there is one."""
+    import httpx
+    from prefect.settings import PREFECT_API_URL, get_current_settings, temporary_settings
+
+    from flows.retention import hide_examples
+    from warehouse.clock import now_us
+
+    if url is None and not (get_current_settings().home / "prefect.db").exists():
+        return Hidden()
     if url is not None and not answers(url):
         return Hidden(problem=f"the Prefect server at {shown(url)} does not answer")
     try:
-        with _server(bar, ""):
-            import httpx
-
-            from flows.retention import hide_examples
-            from warehouse.clock import now_us
-
-            try:
-                return Hidden(hide_examples(now_us()))
-            except httpx.HTTPError as error:
-                return Hidden(problem=f"the Prefect server refused: {error!r}")
+        with _server(bar, "") if url is None else temporary_settings({PREFECT_API_URL: url}):
+            return Hidden(hide_examples(now_us()))
+    except httpx.HTTPError as error:
+        return Hidden(problem=f"the Prefect server refused: {error!r}")
     except TransientError as error:
         return Hidden(problem=str(error))

@@ -343,3 +343,7 @@ def test_what_a_temporary_server_was_told_is_taken_back(mill: Any) -> None:
     assert "were taken out of 2 artifacts on Prefect's pages" in " ".join(answer.out.split())
     assert SECRET not in said()
     assert "rows\\.jsonl" not in said(), "the example of a reject is gone, too"
+    elsewhere = {**mill.prefect_environment(), "PREFECT_API_URL": "http://127.0.0.1:9/api"}
+    problem = mill.newsmill("forget", "--format", "json", env=elsewhere).json()["prefect"]["problem"]
+    assert "http://127.0.0.1:9/api does not answer" in problem
+    assert "newsmill up, which has a database of its own in the home, does not run" in problem
