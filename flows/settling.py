@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterable, Iterator
 from heapq import merge
 
 from tasks.discover import DiscoverOptions, is_settled, wanted
-from warehouse import raw_files
+from warehouse import raw_files, walking
 from warehouse.clock import now_us
 from warehouse.raw_files import Found
 from warehouse.records import Stamp
@@ -83,7 +83,7 @@ class Settling:
 
     def _entries(self, folder: bytes, paths: Collection[bytes] | None) -> Iterator[Found]:
         if paths is None:
-            yield from raw_files.walk(folder, wanted=self.wanted)
+            yield from walking.walk(folder, wanted=self.wanted)
             return
         real = os.path.realpath(folder)
         for path in {*paths, *self.waiting}:
@@ -95,7 +95,7 @@ class Settling:
                 continue
             found = raw_files.look(folder, path)
             if stat.S_ISDIR(found.mode):
-                yield from raw_files.walk(folder, path, wanted=self.wanted)
+                yield from walking.walk(folder, path, wanted=self.wanted)
             elif not isinstance(found.error, FileNotFoundError):
                 yield found
 

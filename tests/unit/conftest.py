@@ -423,4 +423,6 @@ def begun() -> Callable[..., str]:
 @pytest.fixture
 def replaced() -> Callable[..., Any]:
     """A frozen record with other values."""
-    return dataclasses.replace
+    return lambda row, **changes: (
+        row._replace(**changes) if isinstance(row, tuple) else dataclasses.replace(row, **changes)
+    )

@@ -29,7 +29,7 @@ Tables that another process has built are loaded at once, faster than langdetect
 
 _SOURCES = (
     *("native.py", "language/kernel.py", "language/tables.py", "scan/kernel.py", "scan/marks.py", "scan/bits.py"),
-    *("sentences/kernel.py", "sentences/kinds.py", "sentences/glue.py"),
+    *("sentences/kernel.py", "sentences/kinds.py", "sentences/places.py", "sentences/signs.py", "sentences/glue.py"),
     *("characters.py", "mojibake.py", "words.py"),
 )
 """What tables and compiled code are made from, beside the versions of libraries."""
