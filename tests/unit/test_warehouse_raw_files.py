@@ -167,12 +167,12 @@ def test_what_vanishes_during_the_walk_is_left_out(tmp_path: Path, monkeypatch: 
     (tmp_path / "d").mkdir()
     (tmp_path / "d" / "e.txt").touch()
     (tmp_path / "f.txt").touch()
-    walking = walk(os.fsencode(tmp_path))
-    assert next(walking).path == b"a.txt"
+    steps = walk(os.fsencode(tmp_path))
+    assert next(steps).path == b"a.txt"
     (tmp_path / "b.txt").unlink()
     (tmp_path / "d" / "e.txt").unlink()
     (tmp_path / "d").rmdir()
-    assert [found.path for found in walking] == [b"c.txt", b"f.txt"]
+    assert [found.path for found in steps] == [b"c.txt", b"f.txt"]
 
 
 def test_a_root_that_is_gone_has_no_entries(tmp_path: Path) -> None:
