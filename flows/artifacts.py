@@ -1,20 +1,25 @@
 """What a flow run leaves for the eyes of an operator: its name, a summary, tables.
 
-Belongs here: composing them, and what of the snapshot they show.  Does not belong here: sending them
-(``flows.report``), events (``flows.events``).
+Belongs here: composing them, what of the snapshot they show, and the same without it.  Does not belong here: when they
+are sent (``flows.report``) and taken back (``flows.retention``), events (``flows.events``).
 
 Prefect's user interface renders Markdown in summaries and in every cell of a table, so all that was written outside
 is escaped.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 from flows.escape import markdown
 from flows.settings import Settings
 from flows.summary import PATHS, Outcome, headline
 from warehouse import queries
+
+if TYPE_CHECKING:
+    from prefect.client.orchestration import SyncPrefectClient
 
 # One query: opening a snapshot costs more than what is asked.
 _SEEN = """
@@ -39,6 +44,9 @@ _SEEN = """
             'rejects': (SELECT count(*) FROM rejects)
         } AS tables
 """
+# The keys of the two that show texts from outside.
+SHOWING = SUMMARY, REJECTS = ("newsmill-summary", "newsmill-rejects")
+_NEW = "Among the new documents:"
 _MADE = ("documents", "segments", "record_rejects")
 _WORDS = {
     **PATHS,
@@ -117,7 +125,7 @@ def summary(outcome: Outcome, seen: Seen) -> str:
     lines += [f"- failed: {markdown(failure, 1000)}" for failure in outcome.failures]
     lines += _table(["count", "what"], [[row["count"], row["what"]] for row in counts_table(outcome)])
     if seen.titles:
-        lines += ["", "Among the new documents:"]
+        lines += ["", _NEW]
         rows = [[markdown(row["title"]), row["language"], row["published_on"] or ""] for row in seen.titles]
         lines += _table(["title", "language", "published"], rows)
     if seen.tables:
@@ -125,6 +133,26 @@ def summary(outcome: Outcome, seen: Seen) -> str:
         lines += _table(["table", "rows"], [[name, f"{rows:,}"] for name, rows in seen.tables.items()])
     lines += _table(["stage", "seconds"], [[name, f"{took:.2f}"] for name, took in outcome.timings.items()])
     return "\n".join(lines) + "\n"
+
+
+def without_examples(key: str, data: str) -> str:
+    """A summary or a table of rejects without the texts that were written outside: no titles, no names, no details."""
+    if key == REJECTS:
+        rows = [{**row, "for example": "", "detail": ""} for row in json.loads(data)]
+        return json.dumps(rows, ensure_ascii=False)
+    lines = data.split("\n")
+    # What is shown of a text is one line and has no blank line in it, so that nothing inside can look like the end.
+    while key == SUMMARY and _NEW in lines:
+        begin = lines.index(_NEW)
+        end = next((at for at in range(begin + 2, len(lines)) if not lines[at].startswith("|")), len(lines))
+        del lines[begin - 1 : end]
+    return "\n".join(lines)
+
+
+def rewrite(client: "SyncPrefectClient", artifact_id: UUID, data: str) -> None:
+    """Change what an artifact holds, without the event that Prefect's own method sends with it."""
+    path = {"id": artifact_id}
+    client.request("PATCH", "/artifacts/{id}", path_params=path, json={"data": data}).raise_for_status()
 
 
 def page(title: str, rows: Mapping[str, object]) -> str:

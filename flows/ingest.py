@@ -23,7 +23,7 @@ from prefect.settings import (
 )
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
-from flows import processes, run, server
+from flows import artifacts, events, processes, run, server
 from flows.handed import HANDED, Handed
 from flows.report import reported
 from flows.settings import TAG, load
@@ -61,7 +61,8 @@ def ingest(
         handed.outcome = outcome = run.ingest(
             chosen, tracked, names, source=source or None, roots=handed.roots, progress=report
         )
-        report.try_to(lambda: report.outcome(chosen, outcome))
+        report.outcome(chosen, outcome)
+        _tell_at_last()
         return RunFailed.check(outcome)
 
 
@@ -83,8 +84,15 @@ def replay(
     handed.flow_run_id = flow_run.get_id()
     with reported(handed.progress) as report:
         handed.outcome = outcome = run.replay(chosen, tracked, file_ids=file_ids, unread=unread, progress=report)
-        report.try_to(lambda: report.outcome(chosen, outcome))
+        report.outcome(chosen, outcome)
+        _tell_at_last()
         return RunFailed.check(outcome)
+
+
+def _tell_at_last() -> None:
+    """In a worker's process, which ends with its run: nobody could tell the server later what it did not take."""
+    if HANDED.get() is None:
+        server.tell_at_last(get_current_settings().api.url)
 
 
 def ingest_here(
@@ -116,7 +124,12 @@ def ingest_here(
             return handed.outcome
     finally:
         HANDED.reset(token)
-    return run.ingest(load(flags).settings, direct, roots=roots, progress=progress)
+    chosen = load(flags).settings
+    outcome = run.ingest(chosen, direct, roots=roots, progress=progress)
+    # The server hears of no run, but of what the warehouse holds now.
+    if tables := artifacts.look(chosen, outcome).tables:
+        server.keep_events(events.loaded(chosen.deployment, None, outcome, tables))
+    return outcome
 
 
 @functools.cache

@@ -10,9 +10,10 @@ from typing import Annotated, Any
 from prefect import flow
 from pydantic import Field
 
-from flows import compacting, retention, run
+from flows import compacting, forgetting, retention, run
 from flows.report import reported
 from flows.settings import Settings, load
+from warehouse.clock import now_us
 from warehouse.durable import lock
 from warehouse.errors import PermanentError
 from warehouse.verify import verify as prove
@@ -27,6 +28,10 @@ def _verify(settings: Settings) -> str:
         more = f", and {len(found.problems) - 1} more" if len(found.problems) > 1 else ""
         raise PermanentError(f"{found.problems[0]}{more}; see `newsmill verify`")
     return ", ".join(f"{count} {name}" for name, count in found.checked.items())
+
+
+def _last_forgotten(settings: Settings) -> int | None:
+    return max((stone.forgotten_at for stone in forgetting.tombstones(settings)), default=None)
 
 
 @flow(name="maintain", persist_result=False)
@@ -53,7 +58,11 @@ def maintain(
             facts["files removed"] = len(done.verdict.removable)
         if verify:
             facts["everything holds"] = _verify(chosen)
-        facts["old runs removed"] = retention.forget_runs(keep_runs_days or chosen.keep_runs_days)
+        days = keep_runs_days or chosen.keep_runs_days
+        facts["old runs removed"] = retention.forget_runs(days)
+        if (last := _last_forgotten(chosen)) is not None and now_us() - last < days * 86_400_000_000:
+            # The server may not have answered then.
+            facts["artifacts rid of what was forgotten"] = retention.hide_examples(last)
         for what, found in facts.items():
             logger.info("%s: %s", what, found)
         name = f"{facts.get('files removed', 0)} files and {facts['old runs removed']} old runs removed"

@@ -64,13 +64,17 @@ def bearing(name: str, value: str) -> list[int]:
 
 
 def end(name: str, value: str, *, seconds: float = 10.0) -> int:
-    """Kill whatever bears a mark until nothing does; how many were found."""
-    ended, until = set[int](), time.monotonic() + seconds
-    while there := bearing(name, value):
+    """Kill whatever bears a mark until nothing does and all of it has ended; how many were found.
+
+    A killed process gives back its memory first, and with it the mark; its locks and ports a moment later.
+    """
+    ended, until = dict[int, int](), time.monotonic() + seconds
+    while there := {*bearing(name, value), *(pid for pid, since in ended.items() if started(pid) == since)}:
         for pid in there:
+            if (since := started(pid)) is not None:
+                ended[pid] = since
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        ended.update(there)
         if time.monotonic() > until:
             break
         time.sleep(0.02)

@@ -14,7 +14,8 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from flows import artifacts, events
+from flows import artifacts, events, server
+from flows.artifacts import Seen
 from flows.settings import RUN_ENVIRONMENT, Settings
 from flows.summary import Outcome, Progress, RunFailed
 
@@ -80,9 +81,13 @@ class Report(Progress):
     def _artifact(self, kind: str, key: str, data: Any, description: str | None = None) -> UUID:
         from prefect.client.schemas.actions import ArtifactCreate
 
+        # A new artifact is told as an event with all that it holds, which nobody can take back; a change is not.
+        shown = artifacts.without_examples(key, data) if key in artifacts.SHOWING else data
         made = self.client.create_artifact(
-            ArtifactCreate(type=kind, key=key, data=data, description=description, flow_run_id=self.flow_run_id)
+            ArtifactCreate(type=kind, key=key, data=shown, description=description, flow_run_id=self.flow_run_id)
         )
+        if shown != data:
+            artifacts.rewrite(self.client, made.id, data)
         return made.id
 
     def _table(self, key: str, rows: list[dict[str, Any]], description: str) -> None:
@@ -97,21 +102,35 @@ class Report(Progress):
 
     def outcome(self, settings: Settings, outcome: Outcome) -> None:
         """Everything about a run that has come to its end."""
-        seen = artifacts.look(settings, outcome)
+        seen = self._seen(settings, outcome)
+        if seen.tables:
+            # First, since others may wait for it; what the server does not take now it is told later.
+            news = events.loaded(settings.deployment, self.flow_run_id, outcome, seen.tables)
+            self.try_to(lambda: events.send(self.client, news))
+            if self.is_gone:
+                server.keep_events(news)
+        self.try_to(lambda: self._shown(outcome, seen))
+
+    def _seen(self, settings: Settings, outcome: Outcome) -> Seen:
+        try:
+            return artifacts.look(settings, outcome)
+        except Exception as error:  # noqa: BLE001 - as above
+            logger.warning("Prefect's server is told less of this run: %s: %s", type(error).__name__, error)
+            return Seen()
+
+    def _shown(self, outcome: Outcome, seen: Seen) -> None:
         self.name(artifacts.run_name(outcome))
         self._progress(100.0)
-        self._artifact("markdown", "newsmill-summary", artifacts.summary(outcome, seen), "what the run did")
+        self._artifact("markdown", artifacts.SUMMARY, artifacts.summary(outcome, seen), "what the run did")
         self._table(
             "newsmill-counts", artifacts.counts_table(outcome), "paths by what became of them, and what they hold"
         )
-        self._table("newsmill-rejects", artifacts.rejects_table(seen), "what this run refused, by reason")
-        if seen.tables:
-            events.send(self.client, events.loaded(settings.deployment, self.flow_run_id, outcome, seen.tables))
+        self._table(artifacts.REJECTS, artifacts.rejects_table(seen), "what this run refused, by reason")
 
     def facts(self, name: str, rows: Mapping[str, object]) -> None:
         """A run that is no ingest: its name, and what it did."""
         self.name(name)
-        self._artifact("markdown", "newsmill-summary", artifacts.page(name, rows), "what the run did")
+        self._artifact("markdown", artifacts.SUMMARY, artifacts.page(name, rows), "what the run did")
 
     def failure(self, error: Exception) -> None:
         """Why a run could not come to its end, in one line."""
@@ -120,7 +139,7 @@ class Report(Progress):
         line = visible(str(error)) or type(error).__name__
         logger.error("the run failed: %s", line)
         self.try_to(lambda: self.name("failed"))
-        self.try_to(lambda: self._artifact("markdown", "newsmill-summary", f"**Failed:** {markdown(line, 1000)}\n"))
+        self.try_to(lambda: self._artifact("markdown", artifacts.SUMMARY, f"**Failed:** {markdown(line, 1000)}\n"))
 
 
 @contextlib.contextmanager

@@ -1,14 +1,16 @@
 """A Prefect server that may come and go: whether it answers, and what it has not been told yet.
 
-Belongs here: asking it with few imports; the end of flow runs that it did not hear of.  Does not belong here: events
-(``flows.events``), runs whose process is gone (``flows.stuck``).
+Belongs here: asking it with few imports; the end of flow runs and the events that it did not hear of.  Does not belong
+here: what events say (``flows.events``), runs whose process is gone (``flows.stuck``).
 """
 
 import base64
 import functools
 import logging
+import time
 import uuid
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
+from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import httpx
@@ -20,6 +22,8 @@ logger = logging.getLogger(__name__)
 
 # The end of flow runs of this process, by their id, in the shape of the API.
 _UNTOLD: dict[str, Mapping[str, str]] = {}
+# What the server was last to hear of the warehouse; newer events say all that older ones did.
+_UNTOLD_EVENTS: list[Mapping[str, Any]] = []
 
 
 def shown(url: str) -> str:
@@ -74,6 +78,15 @@ def answers(api_url: str) -> bool:
         return False
 
 
+def is_silent(api_url: str, seconds: float) -> bool:
+    """Whether a server does not answer within so many seconds; whatever it answers, it does not hang."""
+    try:
+        client(api_url).get("/health", timeout=seconds)
+    except httpx.HTTPError:
+        return True
+    return False
+
+
 def is_of(api_url: str, folder: str) -> bool:
     """Whether the server that answers keeps its state in a folder, and is not somebody else's at the same port."""
     try:
@@ -94,6 +107,20 @@ def keep(flow_run_id: str, outcome: Outcome | None) -> None:
     _UNTOLD[flow_run_id] = state
 
 
+def keep_events(events: Sequence[Mapping[str, Any]]) -> None:
+    """Keep what the server was to hear of the warehouse for when it answers again."""
+    _UNTOLD_EVENTS[:] = events
+
+
+def tell_at_last(api_url: str | None, *, pause: Callable[[float], None] = time.sleep) -> None:
+    """Tell what was kept before this process ends, more than once: a server may be busy for some seconds."""
+    for seconds in (1.0, 2.0, 4.0, 8.0, None):
+        tell(api_url)
+        if api_url is None or seconds is None or not (_UNTOLD or _UNTOLD_EVENTS):
+            return
+        pause(seconds)
+
+
 def tell(api_url: str | None) -> None:
     """Tell a server that answers what was kept."""
     if api_url is None:
@@ -108,3 +135,10 @@ def tell(api_url: str | None) -> None:
             logger.warning("the Prefect server did not take the end of a run, tried again later: %r", error)
             return
         del _UNTOLD[flow_run_id]
+    if _UNTOLD_EVENTS:
+        try:
+            client(api_url).post("/events", json=_UNTOLD_EVENTS).raise_for_status()
+        except httpx.HTTPError as error:
+            logger.warning("the Prefect server did not take events, tried again later: %r", error)
+            return
+        _UNTOLD_EVENTS.clear()

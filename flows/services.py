@@ -25,13 +25,15 @@ _NEWSMILL = (*_PYTHON, "flows.cli.main")
 class UpOptions:
     """What a person may choose.
 
-    ``watch``: further words for the watcher's command; ``ready_seconds``: what does not answer by then is started anew.
+    ``watch``: further words for the watcher's command.  A server that does not answer ``ready_seconds`` after its
+    start, or is silent for ``patience_seconds`` later, is started anew.
     """
 
     port: int | None = None
     metrics_port: int | None = None
     watch: tuple[str, ...] = ()
     ready_seconds: float = 180.0
+    patience_seconds: float = 180.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -256,6 +256,11 @@ RUN_ENVIRONMENT = {
 }
 
 
+def has_own_prefect() -> bool:
+    """Whether a person has chosen a Prefect of their own."""
+    return "PREFECT_API_URL" in os.environ or (Path.home() / ".prefect" / "profiles.toml").is_file()
+
+
 def prepare_prefect(home: Home, api_url: str | None = None) -> None:
     """Set what Prefect must find in the environment before it is imported; what a person has set stays.
 
@@ -269,8 +274,7 @@ def prepare_prefect(home: Home, api_url: str | None = None) -> None:
         # A failed run is told in one line on the terminal; its server gets the whole log.
         "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
     }
-    own = "PREFECT_API_URL" in os.environ or (Path.home() / ".prefect" / "profiles.toml").is_file()
-    if not own:
+    if not has_own_prefect():
         if not home.prefect.is_dir():
             make_folder(home.prefect)
             # Logs and parameters of runs are nobody else's business.

@@ -22,21 +22,32 @@ from flows.supervise import State
 from warehouse.durable import make_folder
 
 TICK_SECONDS = 0.25
-# So often the server is asked for runs whose process is gone, and so old a worker's run is by then.
+# So often the server is asked for runs whose process is gone, and so old a worker's run is by then; and at the latest
+# so often whether it answers at all.
 STUCK_SECONDS = 20.0
+# Longer than a busy server takes; nothing else is looked after meanwhile.
+ANSWER_SECONDS = 5.0
 
 
 class Up:
     """The services of one ``newsmill up``, and a line of text for whatever happens to them."""
 
-    def __init__(self, settings: Settings, here: Running, chosen: Sequence[Service], tell: Callable[[str], None]):
-        self.settings, self.here, self.tell = settings, here, tell
+    def __init__(
+        self,
+        settings: Settings,
+        options: UpOptions,
+        here: Running,
+        chosen: Sequence[Service],
+        tell: Callable[[str], None],
+    ) -> None:
+        self.settings, self.options, self.here, self.tell = settings, options, here, tell
         self.services = {service.name: service for service in chosen}
         self.states = {service.name: State(needs=service.needs) for service in chosen}
         self.guards: dict[str, subprocess.Popen[bytes]] = {}
         self.prefect = str(settings.layout.prefect.absolute())
         self.environment = environment(settings, here.api_url)
         self.next_look = 0.0
+        self.next_question = 0.0
 
     def start(self, name: str, now: float) -> None:
         """Start one service behind its guard."""
@@ -77,25 +88,38 @@ class Up:
             self.tell(f"{name} ended ({_code(code)}); again in {self.states[name].due - now:.0f} s{said}")
             self.next_look = now
 
-    def look(self, now: float, seconds: float) -> None:
+    def look(self, now: float) -> None:
         """Ask the server whether it answers; once it does, for runs whose process is gone."""
         state = self.states["server"]
         if state.pid is not None and not state.is_ready and server.is_of(self.here.api_url, self.prefect):
             self.states["server"] = state.ready()
             self.tell(f"Prefect answers: {self.here.address}")
             self.next_look = now
-        elif supervise.is_late(state, now, seconds):
-            self.tell(f"the server does not answer after {seconds:.0f} s")
-            self.close("server")
+        elif supervise.is_late(state, now, self.options.ready_seconds) and self.close("server"):
+            self.tell(f"the server does not answer after {self.options.ready_seconds:.0f} s")
+        self.question(now)
         for name in ("watcher", "worker"):
             if self.states[name].pid is not None and not self.states[name].is_ready:
                 self.states[name] = self.states[name].ready()
-        if self.states["server"].is_ready and now >= self.next_look:
+        state = self.states["server"]
+        if state.is_ready and not state.misses and now >= self.next_look:
             self.next_look = now + STUCK_SECONDS
             age = STUCK_SECONDS if self.states["worker"].pid is not None else 0.0
             with contextlib.suppress(httpx.HTTPError):
                 if count := stuck.mark(self.here.api_url, work_pool=self.settings.work_pool, seconds=age):
                     self.tell(f"{count} run{'s' * (count != 1)} whose process is gone marked as crashed")
+
+    def question(self, now: float) -> None:
+        """Ask a server that did answer whether it still does; end it where it has been silent for too long."""
+        state, patience = self.states["server"], self.options.patience_seconds
+        if state.pid is None or not state.is_ready or now < self.next_question:
+            return
+        is_silent = server.is_silent(self.here.api_url, ANSWER_SECONDS)
+        self.states["server"] = state = state.missed(now) if is_silent else state.ready()
+        asked = time.monotonic()
+        self.next_question = asked + min(STUCK_SECONDS, patience / (2 * supervise.MISSES))
+        if supervise.is_hung(state, asked, patience) and self.close("server"):
+            self.tell(f"the server has not answered for {asked - state.silent_since:.0f} s")
 
     def remember(self) -> None:
         """Write down what runs, where that has changed."""
@@ -111,19 +135,21 @@ class Up:
             except OSError as error:
                 self.tell(f"what runs could not be written down ({error}); it runs all the same")
 
-    def tick(self, now: float, ready_seconds: float) -> None:
+    def tick(self, now: float) -> None:
         """One round: who ended, who is due, who answers."""
         self.reap(now)
         for name in supervise.due(self.states, now):
             self.start(name, now)
-        self.look(now, ready_seconds)
+        self.look(now)
         self.remember()
 
-    def close(self, name: str) -> None:
-        """Tell a service's guard that its time is over."""
+    def close(self, name: str) -> bool:
+        """Tell a service's guard that its time is over; whether it did not know yet."""
         guard = self.guards.get(name)
-        if guard is not None and guard.stdin is not None:
-            guard.stdin.close()
+        if guard is None or guard.stdin is None or guard.stdin.closed:
+            return False
+        guard.stdin.close()
+        return True
 
     def stop(self) -> None:
         """End all of them, the server last, so that the others can still say how they ended."""
@@ -178,12 +204,12 @@ def up(
         _told_to_stop() as (over, numbers),
     ):
         here.port, here.metrics_port = port, options.metrics_port
-        all_of_it = Up(settings, here, services(settings, here, options, words), tell)
+        all_of_it = Up(settings, options, here, services(settings, here, options, words), tell)
         running.write(home, here)
         tell(f"starting Prefect at {here.address}; Ctrl-C stops everything")
         try:
             while not over.wait(TICK_SECONDS):
-                all_of_it.tick(time.monotonic(), options.ready_seconds)
+                all_of_it.tick(time.monotonic())
                 show(here)
         finally:
             tell("stopping")

@@ -11,28 +11,21 @@ at between two walks.
 """
 
 import logging
-import math
-import os
-import stat
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from flows import events, run
 from flows.settings import Settings
+from flows.settling import Settling
 from flows.summary import Outcome, Progress
 from flows.touched import Touched
 from tasks import direct
-from tasks.discover import DiscoverOptions, is_settled, wanted
 from tasks.roots import INBOX, Root, known_root
 from tasks.text import language
-from warehouse import raw_files
-from warehouse.clock import now_us
 from warehouse.durable import make_folder
 from warehouse.errors import TransientError
-from warehouse.raw_files import Found
-from warehouse.records import Stamp
 from warehouse.uri import to_uri
 
 # So many files are looked up one by one; more are found sooner by a walk over the inbox.
@@ -91,81 +84,17 @@ def flow_runs(flags: Mapping[str, Any], options: WatchOptions, progress: Progres
 def event_runs(settings: Settings) -> MakeRun:
     """Events that trigger the deployment, each acknowledged by the server.
 
-    A sweep tells nothing: the deployment has a schedule for that.
+    A sweep tells nothing new, the deployment has a schedule for that; but it tells again what led to no run.
     """
+    announcer = events.Announcer(settings.deployment)
 
     def announce(due: Due) -> None:
         if due.files:
-            events.deliver([events.settled(settings.deployment, due.files)])
+            announcer.tell(due.files)
+        else:
+            announcer.check()
 
     return announce
-
-
-class Settling:
-    """What was seen of the files of a folder, and which of them have settled since.
-
-    ``done`` holds the stamps that a run was made for, ``waiting`` the others with the moment they were first seen.
-    """
-
-    def __init__(self, settle_seconds: float, discover: DiscoverOptions | None = None) -> None:
-        self.settle_seconds = settle_seconds
-        self.wanted = wanted(discover or DiscoverOptions())
-        self.done: dict[bytes, Stamp] = {}
-        self.waiting: dict[bytes, tuple[Stamp, float]] = {}
-
-    def look(self, folder: bytes, now: float, paths: Collection[bytes] | None = None) -> dict[bytes, Stamp]:
-        """Look once at the monotonic second ``now``; the files that have settled and that no run was made for.
-
-        Everything is walked, unless ``paths`` says where something was touched: then they and what waits are looked at.
-        """
-        seen: dict[bytes, Stamp] = {}
-        waiting: dict[bytes, tuple[Stamp, float]] = {}
-        ready: dict[bytes, Stamp] = {}
-        clock_ns = now_us() * 1000
-        for found in self._entries(folder, paths):
-            seen[found.path] = found.stamp
-            if self.done.get(found.path) == found.stamp:
-                continue
-            stamp, since = self.waiting.get(found.path, (None, now))
-            if stamp != found.stamp:
-                since = now
-            if now - since >= self.settle_seconds and is_settled(found.stamp.mtime_ns, clock_ns, self.settle_seconds):
-                ready[found.path] = found.stamp
-            waiting[found.path] = (found.stamp, since)
-        if paths is None:
-            self.done = {path: stamp for path, stamp in self.done.items() if path in seen}
-        self.waiting = waiting
-        return ready
-
-    def _entries(self, folder: bytes, paths: Collection[bytes] | None) -> Iterator[Found]:
-        if paths is None:
-            yield from raw_files.walk(folder, wanted=self.wanted)
-            return
-        real = os.path.realpath(folder)
-        for path in {*paths, *self.waiting}:
-            above, whole, names = os.path.dirname(path), os.path.join(real, path), os.fsdecode(path).split("/")
-            # A walk enters neither what is ignored nor symlinks, and these two ways to look must agree.
-            if len(self.wanted(names)) < len(names) or os.path.realpath(os.path.dirname(whole)) != (
-                os.path.join(real, above) if above else real
-            ):
-                continue
-            found = raw_files.look(folder, path)
-            if stat.S_ISDIR(found.mode):
-                yield from raw_files.walk(folder, path, wanted=self.wanted)
-            elif not isinstance(found.error, FileNotFoundError):
-                yield found
-
-    def next_look(self, now: float) -> float:
-        """Seconds until something that waits can have settled; infinite where nothing waits."""
-        moments = [since + self.settle_seconds - now for _, since in self.waiting.values()]
-        # Again in a moment, where the file's own time says that it was changed later than it was seen.
-        return max(0.02, min(moments)) if moments else math.inf
-
-    def settle(self, files: dict[bytes, Stamp]) -> None:
-        """A run was made for these."""
-        self.done |= files
-        for path in files:
-            self.waiting.pop(path, None)
 
 
 def _roots(settings: Settings, files: Iterable[bytes]) -> list[Root] | None:

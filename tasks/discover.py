@@ -15,7 +15,7 @@ from tasks import plan
 from tasks.compared import Comparison, Differing
 from tasks.hashing import Hashed, Hasher
 from tasks.roots import Root, disjoint, source_of
-from warehouse import ledger, raw_files
+from warehouse import ledger, raw_files, walking
 from warehouse.clock import now_us
 from warehouse.errors import Deferred, Refusal
 from warehouse.ledger import Known, Ledger
@@ -94,7 +94,7 @@ def is_settled(mtime_ns: int, now_ns: int, settle_seconds: float) -> bool:
 def _blocks(root: Root, choose: Callable[[list[str]], list[str]]) -> Iterator[Block]:
     found = raw_files.look(root.path, root.below) if root.below else None
     if found is None or stat.S_ISDIR(found.mode):
-        yield from raw_files.blocks(root.path, root.below, skip=root.skip, wanted=choose)
+        yield from walking.blocks(root.path, root.below, skip=root.skip, wanted=choose)
     elif not isinstance(found.error, FileNotFoundError) and choose([os.fsdecode(root.below.rpartition(b"/")[2])]):
         yield Block.of(found)
 

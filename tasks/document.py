@@ -19,8 +19,10 @@ from tasks.readers.opening import opened
 from tasks.text import paragraphs
 from tasks.text.language import Blocks, Detection, detect_many, label_blocks
 from tasks.text.preview import PREVIEW_CHARACTERS, preview
+from tasks.text.scan.bits import GLUE
+from tasks.text.segments import Cuttable, segment_many
 from warehouse.errors import Deferred
-from warehouse.records import FileResult, ParagraphRow, RawDocument, RawFile, Reject
+from warehouse.records import FileResult, ParagraphRow, RawDocument, RawFile, Reject, Segments
 from warehouse.uri import name_of
 
 __all__ = ["PREVIEW_CHARACTERS", "Cut", "CutLimits", "DocumentOptions", "cuts", "documents_of", "preview"]
@@ -222,7 +224,13 @@ def _results(pieces: Sequence[_Piece], options: DocumentOptions, timings: dict[s
             for text, detection, own in zip(texts, detections, blocks, strict=True)
         ]
     )
-    rest = zip(detections, blocks, labels, strict=True)
+    units = segment_many(
+        [
+            Cuttable(text, own, detection.language, bool(item.repaired.scan.could & GLUE))
+            for item, text, detection, own in zip(prepared, texts, detections, blocks, strict=True)
+        ]
+    )
+    rest = zip(detections, blocks, labels, units, strict=True)
     items = iter(found)
     results = [_result(piece, [next(items) for _ in piece.found], rest) for piece in pieces]
     ends = {"normalise": normalised - started, "detect": detected - normalised, "segment": clock() - detected}
@@ -231,7 +239,7 @@ def _results(pieces: Sequence[_Piece], options: DocumentOptions, timings: dict[s
     return results
 
 
-_Rest = Iterator[tuple[Detection, tuple[ParagraphRow, ...], dict[int, Detection]]]
+_Rest = Iterator[tuple[Detection, tuple[ParagraphRow, ...], dict[int, Detection], Segments]]
 
 
 def _result(piece: _Piece, items: Sequence[record.Prepared | Reject], rest: _Rest) -> FileResult:

@@ -7,12 +7,11 @@ Belongs here: what is done to a record's text, and which metadata wins.  Does no
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from tasks.text import header, metadata, repairs, segments
+from tasks.text import header, metadata, repairs
 from tasks.text.language import Detection
 from tasks.text.preview import PREVIEW_CHARACTERS, preview
-from tasks.text.scan.bits import GLUE
 from tasks.text.words import count_words
-from warehouse.records import Document, ParagraphRow, RawDocument, Reject
+from warehouse.records import Document, ParagraphRow, RawDocument, Reject, Segments
 from warehouse.uri import name_of
 from warehouse.vocabulary import DecidedBy, Flag, PublishedSource, Reason, Stage
 
@@ -60,12 +59,12 @@ def document(
     detection: Detection,
     blocks: tuple[ParagraphRow, ...],
     labels: Mapping[int, Detection],
+    units: Segments,
     name: str,
 ) -> Document:
     """The document of a prepared record in a file of this name: ``blocks`` are its paragraphs, ``labels`` theirs."""
     raw, text = prepared.raw, prepared.repaired.text
     look = prepared.repaired.scan
-    units = segments.segment(text, blocks, detection.language, may_be_glued=bool(look.could & GLUE))
     name = name if raw.member is None else name_of(raw.member)
     meta = metadata.extract(text, prepared.head, name, detection.language)
     notes = {**raw.metadata, **meta.source_metadata}

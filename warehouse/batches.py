@@ -17,6 +17,8 @@ import pyarrow as pa
 from warehouse.records import Document, FileResult, Span, short_hash
 from warehouse.schema import PARTS
 
+_REJECT_FIELDS = ("ordinal", "stage", "reason", "detail", "preview", "member")
+
 
 def document_id(file_id: str, ordinal: int) -> str:
     """The id of a document: first 32 hex digits of sha256 of the ASCII ``file_id:ordinal``.
@@ -65,8 +67,8 @@ def _byte_cuts(documents: Sequence[Document], data: np.ndarray[Any, Any]) -> np.
     """Where segments begin and end in the bytes of all these texts, one behind the other: shape (segments, 2)."""
     first = np.concatenate([[0], np.cumsum([len(document.text) for document in documents], dtype=np.int64)])
     counts = [len(document.segments) for document in documents]
-    cuts = np.array([(segment[1], segment[2]) for document in documents for segment in document.segments], np.int64)
-    cuts = cuts.reshape(-1, 2) + np.repeat(first[:-1], counts)[:, None]
+    cuts = np.concatenate([document.segments.rows[:, 1:] for document in documents])
+    cuts = cuts + np.repeat(first[:-1], counts)[:, None]
     # What follows the first byte of a character, and how many characters begin before it.
     inner = np.flatnonzero((data & 0xC0) == 0x80)
     inner -= np.arange(len(inner))
@@ -99,7 +101,7 @@ def _paragraph_spans(documents: Sequence[Document]) -> pa.Array:
     paragraphs = [paragraph for document in documents for paragraph in document.paragraphs]
     counts = [len(document.paragraphs) for document in documents]
     first = np.cumsum([0, *counts[:-1]])
-    numbers = np.array([segment[0] for document in documents for segment in document.segments], np.int64)
+    numbers = np.concatenate([document.segments.rows[:, 0] for document in documents]).astype(np.int64)
     numbers += np.repeat(first, [len(document.segments) for document in documents])
     return _lists(
         counts,
@@ -148,34 +150,28 @@ def _json(metadata: dict[str, object]) -> str:
     return json.dumps(metadata, sort_keys=True, ensure_ascii=False, default=str) if metadata else "{}"
 
 
-def _file_row(result: FileResult, span: Span, version: str, batch: str) -> dict[str, Any]:
-    return {
-        "file_id": span.file_id,
-        "uri": result.file.uri,
-        "source": result.file.source,
-        "size_bytes": result.file.stamp.size_bytes,
-        "reader": result.reader,
-        "encoding": span.encoding,
-        "encoding_confidence": span.encoding_confidence,
-        "first_ordinal": span.first_ordinal,
-        "last_ordinal": span.last_ordinal,
-        "is_last": span.is_last,
-        "document_count": span.document_count,
-        "reject_count": span.reject_count,
-        "rejects": [
-            {
-                "ordinal": reject.ordinal,
-                "stage": str(reject.stage),
-                "reason": str(reject.reason),
-                "detail": reject.detail,
-                "preview": reject.preview,
-                "member": reject.member,
-            }
-            for reject in result.rejects
-        ],
-        "pipeline_version": version,
-        "batch_id": batch,
+def _files_table(results: Sequence[FileResult], spans: Sequence[Span], version: str, batch: str) -> pa.Table:
+    """The rows of a files part, one column after the other."""
+    schema = PARTS["files"]
+    rejects = [reject for result in results for reject in result.rejects]
+    made: dict[str, pa.Array | Sequence[Any]] = {
+        "uri": [result.file.uri for result in results],
+        "source": [result.file.source for result in results],
+        "size_bytes": [result.file.stamp.size_bytes for result in results],
+        "reader": [result.reader for result in results],
+        "rejects": _lists(
+            [len(result.rejects) for result in results],
+            {name: [getattr(reject, name) for reject in rejects] for name in _REJECT_FIELDS},
+            schema.field("rejects").type,
+        ),
+        "pipeline_version": [version] * len(results),
+        "batch_id": [batch] * len(results),
     }
+    columns = [
+        pa.array(made[field.name] if field.name in made else list(map(attrgetter(field.name), spans)), field.type)
+        for field in schema
+    ]
+    return pa.Table.from_arrays(columns, schema=schema)
 
 
 def document_order(
@@ -201,8 +197,7 @@ def tables(results: Sequence[FileResult], version: str, batch: str) -> dict[str,
         ((file_id, document.ordinal) for file_id, document in rows),
     )
     rows = [rows[place] for place in order]
-    files = [_file_row(result, span, version, batch) for result, span in zip(results, spans_of(results), strict=True)]
     return {
         "documents": _documents_table(rows, version, batch),
-        "files": pa.Table.from_pylist(files, schema=PARTS["files"]),
+        "files": _files_table(results, spans_of(results), version, batch),
     }

@@ -3,7 +3,8 @@
     NewsmillError            one line for a person: what, where, what to do next
     ├── TransientError       the same call may succeed later: try again
     │   ├── Deferred         a raw file that cannot be read now
-    │   └── WarehouseBusy    a lock that somebody else holds
+    │   ├── WarehouseBusy    a lock that somebody else holds
+    │   └── LedgerUnreachable    the ledger's disk or server that takes and gives nothing now
     ├── PermanentError       trying again changes nothing
     │   ├── ConfigError      a setting or an argument
     │   ├── LedgerError      the ledger is absent, older or newer than what stands beside it
@@ -31,6 +32,10 @@ class PermanentError(NewsmillError):
 
 class WarehouseBusy(TransientError):
     """A lock of the home is held by somebody else."""
+
+
+class LedgerUnreachable(TransientError):
+    """The ledger's disk or server has trouble; what it holds is not in doubt."""
 
 
 class Deferred(TransientError):

@@ -1,7 +1,7 @@
-"""List, stamp and open raw files, without ever trusting them.
+"""Stamp and open raw files, without ever trusting them.
 
-Belongs here: the only calls that touch somebody else's files, all of them reading.  Does not belong here: which
-files are wanted (``tasks.discover``) or what is in them (``tasks.readers``).
+Belongs here: with ``walking``, which lists them, the only calls that touch somebody else's files, all of them reading.
+Does not belong here: which files are wanted (``tasks.discover``) or what is in them (``tasks.readers``).
 
 Paths are bytes: a name from outside need not be text.
 """
@@ -11,7 +11,7 @@ import hashlib
 import io
 import os
 import stat
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from operator import attrgetter
@@ -19,12 +19,12 @@ from typing import Any, BinaryIO, NamedTuple
 
 from warehouse.errors import Deferred, Refusal
 from warehouse.records import Stamp
-from warehouse.uri import is_plain, to_path, to_uri
+from warehouse.uri import to_path, to_uri
 from warehouse.vocabulary import DeferReason, Reason, Stage
 
 _MOST = (1 << 63) - 1
 # The bits of a mode that say what kind of file it is.
-_KIND = 0o170000
+KIND = 0o170000
 # Read at once below, in pieces of this size above.
 _CHUNK = 1 << 20
 
@@ -69,16 +69,10 @@ class Block(NamedTuple):
         return Found(to_path(uri), uri, mode, fitting(*facts), error)
 
 
-# So many are stamped at once, and held.
-_AT_ONCE = 1_000
-_ROOT = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
-# What took a folder's place since it was listed may lead anywhere.
-_FOLDER = _ROOT | os.O_NOFOLLOW
-
 # What a stamp takes from a stat result, all at once: a walk asks for every file.
-_FACTS = attrgetter("st_size", "st_mtime_ns", "st_ctime_ns", "st_ino")
+FACTS = attrgetter("st_size", "st_mtime_ns", "st_ctime_ns", "st_ino")
 # A named tuple's own constructor takes twice as long.
-_made = tuple.__new__
+made = tuple.__new__
 
 NO_STAMP = Stamp(size_bytes=0, mtime_ns=0, ctime_ns=0, inode=0)
 
@@ -87,130 +81,12 @@ def fitting(size: int, mtime: int, ctime: int, inode: int) -> Stamp:
     """The stamp as a table can hold it: a file system may have times and inode numbers beyond 64 signed bits."""
     if (mtime | ctime | inode) >> 63:
         mtime, ctime, inode = max(-_MOST, min(mtime, _MOST)), max(-_MOST, min(ctime, _MOST)), inode & _MOST
-    return _made(Stamp, (size, mtime, ctime, inode))
+    return made(Stamp, (size, mtime, ctime, inode))
 
 
 def stamp_of(result: os.stat_result) -> Stamp:
     """The stamp out of a stat result."""
-    return fitting(*_FACTS(result))
-
-
-def _is_folder(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_dir(follow_symlinks=False)
-    except OSError:
-        return False  # its stat will say the same, and be reported
-
-
-_Wanted = Callable[[list[str]], list[str]]
-
-
-def _everything(names: list[str]) -> list[str]:
-    return names
-
-
-def _listing(folder: bytes, flags: int, wanted: _Wanted) -> tuple[list[str], Mapping[str, str]]:
-    """The uris of a folder's entries in their order, a folder's with a slash behind, and of each its name."""
-    names, folders = list[str](), set[str]()
-    fd = os.open(folder, flags)
-    try:
-        with os.scandir(fd) as scan:
-            for entry in scan:
-                names.append(entry.name)
-                if _is_folder(entry):
-                    folders.add(entry.name)
-    finally:
-        os.close(fd)
-    names = wanted(names)
-    if is_plain("".join(names)):
-        return sorted(name + "/" if name in folders else name for name in names) if folders else sorted(names), {}
-    uris = {to_uri(os.fsencode(name)) + "/" * (name in folders): name for name in names}
-    return sorted(uris), uris
-
-
-def _stamped(folder: bytes, flags: int, before: str, uris: Sequence[str], names: Mapping[str, str]) -> Block:
-    """These entries of a folder with their stamps; one that vanished meanwhile is left out."""
-    rows: list[Row] = []
-    odd: dict[str, int | OSError] = {}
-    try:
-        fd = os.open(folder, flags)
-    except FileNotFoundError:
-        return Block(rows, odd)
-    except OSError as error:
-        return Block([(before + uri, *NO_STAMP) for uri in uris], {before + uri: error for uri in uris})
-    try:
-        for uri, name in zip(uris, map(names.__getitem__, uris) if names else uris, strict=True):
-            try:
-                result = os.stat(name, dir_fd=fd, follow_symlinks=False)
-            except FileNotFoundError:
-                continue
-            except OSError as error:
-                rows.append((before + uri, *NO_STAMP))
-                odd[before + uri] = error
-                continue
-            rows.append((before + uri, *_FACTS(result)))
-            if result.st_mode & _KIND != stat.S_IFREG:
-                odd[before + uri] = result.st_mode & _KIND
-    finally:
-        os.close(fd)
-    return Block(rows, odd)
-
-
-def _steps(folder: bytes, flags: int, before: str, wanted: _Wanted) -> Iterator[Block | str]:
-    """The entries of a folder, and in their order between them the folders to go down into, by their uris."""
-    try:
-        uris, names = _listing(folder, flags, wanted)
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        here = before or "/"
-        yield Block([(here, *NO_STAMP)], {here: error})
-        return
-    first = 0
-    for place, uri in enumerate(uris):
-        is_folder = uri[-1] == "/"
-        if (is_folder or place - first == _AT_ONCE) and place > first:
-            yield _stamped(folder, flags, before, uris[first:place], names)
-            first = place
-        if is_folder:
-            yield uri
-            first = place + 1
-    if first < len(uris):
-        yield _stamped(folder, flags, before, uris[first:], names)
-
-
-def blocks(
-    root: bytes, below: bytes = b"", *, skip: Collection[bytes] = (), wanted: _Wanted = _everything
-) -> Iterator[Block]:
-    """Every entry below ``root``/``below`` but folders, in the order of their uris.
-
-    A folder that cannot be listed is one entry with its error and a trailing slash.  An entry that vanishes
-    meanwhile is left out.  Symlinks are reported, never followed.  ``wanted`` chooses among the names of each folder;
-    the folders in ``skip`` are not entered.
-    """
-    # A stack of listings instead of recursion: folders may be nested deeper than Python's stack.
-    prefix = below + b"/" if below else b""
-    before = to_uri(prefix)
-    stack = [(prefix, before, _steps(os.path.join(root, below) if below else root, _ROOT, before, wanted))]
-    while stack:
-        prefix, before, steps = stack[-1]
-        for step in steps:
-            if isinstance(step, Block):
-                yield step
-            elif (path := prefix + to_path(step[:-1])) not in skip:
-                inside = _steps(os.path.join(root, path), _FOLDER, before + step, wanted)
-                stack.append((path + b"/", before + step, inside))
-                break
-        else:
-            stack.pop()
-
-
-def walk(
-    root: bytes, below: bytes = b"", *, skip: Collection[bytes] = (), wanted: _Wanted = _everything
-) -> Iterator[Found]:
-    """``blocks``, entry by entry."""
-    for block in blocks(root, below, skip=skip, wanted=wanted):
-        yield from map(block.found, block.rows)
+    return fitting(*FACTS(result))
 
 
 def look(root: bytes, path: bytes) -> Found:
@@ -219,7 +95,7 @@ def look(root: bytes, path: bytes) -> Found:
         result = os.lstat(os.path.join(root, path))
     except OSError as error:
         return Found(path, to_uri(path), 0, NO_STAMP, error)
-    return Found(path, to_uri(path), result.st_mode & _KIND, stamp_of(result))
+    return Found(path, to_uri(path), result.st_mode & KIND, stamp_of(result))
 
 
 def defer_reason(error: OSError) -> DeferReason:
@@ -274,7 +150,7 @@ def read(path: bytes) -> Content:
         raise
     except OSError as error:
         raise Deferred(defer_reason(error), error.strerror or str(error)) from error
-    if len(data) != size or _FACTS(before) != _FACTS(after):
+    if len(data) != size or FACTS(before) != FACTS(after):
         raise Deferred(DeferReason.CHANGING, "changed while it was read")
     return Content(data, stamp_of(before))
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from warehouse import ledger, mirror, raw_files, snapshots
 from warehouse.durable import TEMPORARY, fsync_path, rename_durably
-from warehouse.errors import DamagedError, Deferred, LedgerError, Refusal
+from warehouse.errors import DamagedError, Deferred, LedgerError, LedgerUnreachable, Refusal
 from warehouse.layout import Home
 from warehouse.recount import By, Recounted, forgotten_paths, recount
 from warehouse.remains import HeldSpan, Told, lake, told
@@ -136,13 +136,16 @@ def _aside(home: Home) -> Path | None:
 def restore(home: Home, url: str | None, by: By, *, roots: Sequence[Path] = (), force: bool = False) -> Restored:
     """Write the ledger anew; the caller holds the run lock, and publishes.
 
-    Raises ``LedgerError`` where the ledger is whole, or where it is not known any more what was forgotten, unless
-    ``force`` is given.
+    Raises ``LedgerError`` where the ledger is whole, or where it is not known any more what was forgotten, and
+    ``LedgerUnreachable`` where its disk has trouble, which may pass; unless ``force`` is given.
     """
     if not home.has_data():
         raise LedgerError(f"nothing stands in {home.path} that a ledger could be made of; run `newsmill ingest PATH`")
-    if not force and trouble(home, url) is None:
-        raise LedgerError(f"the ledger of {home.path} is whole and stays; to make it anew all the same add --force")
+    try:
+        if not force and trouble(home, url) is None:
+            raise LedgerError(f"the ledger of {home.path} is whole and stays; to make it anew all the same add --force")
+    except LedgerUnreachable as error:
+        raise LedgerUnreachable(f"{error}; to leave this ledger aside and make it anew add --force") from error
     found, held, stones = told(home), lake(home), mirror.read(home)
     if [load["commit_no"] for load in found.loads] != list(range(1, len(found.loads) + 1)):
         raise DamagedError(f"snapshot {found.path} has gaps in its loads; move it away and run this again")

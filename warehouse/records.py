@@ -5,9 +5,10 @@ Belongs here: frozen dataclasses without behaviour beyond derived names.  Does n
 """
 
 import hashlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, overload
 
 from warehouse.vocabulary import (
     CommitKind,
@@ -21,6 +22,10 @@ from warehouse.vocabulary import (
     Reason,
     Stage,
 )
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 def short_hash(text: str) -> str:
@@ -116,6 +121,35 @@ class SegmentRow(NamedTuple):
     end: int
 
 
+class Segments(Sequence[SegmentRow]):
+    """The segments of a document: the rows of one array of shape (segments, 3), read as the tuples that they are."""
+
+    __slots__ = ("rows",)
+    __hash__ = None  # type: ignore[assignment]
+
+    def __init__(self, rows: "NDArray[np.int32]") -> None:
+        self.rows = rows
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __iter__(self) -> Iterator[SegmentRow]:
+        return map(SegmentRow._make, self.rows.tolist())
+
+    @overload
+    def __getitem__(self, at: int) -> SegmentRow: ...
+    @overload
+    def __getitem__(self, at: slice) -> "Segments": ...
+    def __getitem__(self, at: int | slice) -> "SegmentRow | Segments":
+        return Segments(self.rows[at]) if isinstance(at, slice) else SegmentRow._make(self.rows[at].tolist())
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Segments) and bool(self.rows.tolist() == other.rows.tolist())
+
+    def __repr__(self) -> str:
+        return f"Segments({list(self)})"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Document:
     """One document before it is written; the text is the concatenation of its segments and separators."""
@@ -141,7 +175,7 @@ class Document:
     flags: tuple[Flag, ...]
     source_metadata: dict[str, object]
     paragraphs: tuple[ParagraphRow, ...]
-    segments: tuple[SegmentRow, ...]
+    segments: Segments
     member: str | None = None
 
 

@@ -8,7 +8,9 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from flows import forgetting
+from flows.cli import orchestrator
 from flows.cli.arguments import DEFAULT, Common, Format
+from flows.cli.orchestrator import Hidden
 from flows.cli.render import Bar, as_json, console, show, table, visible
 from flows.forgetting import Chosen, Forgotten
 from flows.settings import Settings
@@ -19,7 +21,8 @@ OUT_OF_REACH = "Out of reach: raw files, exports, backups, and what a client has
 
 
 def _counted(count: int, noun: str) -> str:
-    return f"{count} {noun}{'s' * (count != 1)}"
+    ending = "es" if noun.endswith("x") else "s"
+    return f"{count} {noun}{ending * (count != 1)}"
 
 
 def _sentence(done: Forgotten) -> str:
@@ -32,7 +35,18 @@ def _sentence(done: Forgotten) -> str:
     )
 
 
-def _show(done: Forgotten) -> None:
+def _hidden(hidden: Hidden) -> str:
+    """What became of texts on Prefect's pages; empty where there is nothing to say."""
+    if hidden.problem is not None:
+        return (
+            f"Prefect's pages may still show titles and names of these: {visible(hidden.problem)}; "
+            "run `newsmill forget` again when that has changed, or leave it to the weekly maintenance"
+        )
+    some = _counted(hidden.artifacts, "artifact")
+    return f"titles, and names of rejects, were taken out of {some} on Prefect's pages" if hidden.artifacts else ""
+
+
+def _show(done: Forgotten, hidden: Hidden) -> None:
     out = console()
     out.print(_sentence(done))
     rows = [{"source": place.source, "uri": place.uri, "file_id": place.file_id[:12]} for place in done.places]
@@ -52,13 +66,15 @@ def _show(done: Forgotten) -> None:
             out.print(f"still open, until they close it, in the processes {pids}")
     if done.same_text:
         out.print(f"{_counted(done.same_text, 'document')} of other files have a text of these, and stay")
+    if said := _hidden(hidden):
+        out.print(said)
     for path in done.lying:
         out.print(f"a raw file still has the bytes: {visible(path)}")
     if done.file_ids:
         out.print(OUT_OF_REACH)
 
 
-def _as_json(done: Forgotten) -> None:
+def _as_json(done: Forgotten, hidden: Hidden) -> None:
     as_json(
         {
             "dry_run": done.is_dry,
@@ -76,6 +92,7 @@ def _as_json(done: Forgotten) -> None:
             "removed_indexes": done.erased.indexes if done.erased else None,
             "still_open_in": done.erased.readers if done.erased else None,
             "published": done.erased.published if done.erased else None,
+            "prefect": {"changed_artifacts": hidden.artifacts, "problem": hidden.problem},
             "seconds": round(done.seconds, 3),
         }
     )
@@ -139,12 +156,13 @@ def forget(
             lifted = forgetting.lift(settings, chosen, bar)
         else:
             done = forgetting.dry_run(settings, chosen) if dry_run else forgetting.forget(settings, chosen, bar)
+            hidden = Hidden() if dry_run else orchestrator.hide_examples(settings, bar)
     if lift and format == "json":
         as_json({"lifted": lifted})
     elif lift:
         console().print(f"{_counted(len(lifted), 'content')} may come in again; next: newsmill ingest PATH")
     elif format == "json":
-        _as_json(done)
+        _as_json(done, hidden)
     else:
-        _show(done)
+        _show(done, hidden)
     return 0

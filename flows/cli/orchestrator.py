@@ -1,4 +1,4 @@
-"""Running a flow from the command line under Prefect.
+"""Running a flow, or a change of Prefect's database, from the command line under Prefect.
 
 Belongs here: making Prefect ready before it is imported, and finding a server.  Does not belong here: the flows.
 """
@@ -6,10 +6,11 @@ Belongs here: making Prefect ready before it is imported, and finding a server. 
 import contextlib
 import subprocess
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 from flows import processes, running, settings
 from flows.cli.render import Bar
-from flows.server import answers, shown
+from flows.server import answers, shown, tell_at_last
 from flows.settings import Settings
 from flows.summary import Outcome, RunFailed
 from warehouse.errors import TransientError
@@ -25,7 +26,7 @@ def _temporary() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _server(bar: Bar) -> Iterator[None]:
+def _server(bar: Bar, hint: str) -> Iterator[None]:
     """The server that is configured, else a temporary one, which is said; it ends with this process."""
     from prefect.settings import get_current_settings
 
@@ -34,7 +35,7 @@ def _server(bar: Bar) -> Iterator[None]:
         yield
         return
     words = "no Prefect server is configured" if url is None else f"the Prefect server at {shown(url)} does not answer"
-    bar.console.print(f"{words}: starting a temporary one, which takes some seconds (--direct does without)")
+    bar.console.print(f"{words}: starting a temporary one, which takes some seconds{hint}")
     from prefect.logging.handlers import APILogHandler
     from prefect.server.api.server import SubprocessASGIServer
 
@@ -45,8 +46,8 @@ def _server(bar: Bar) -> Iterator[None]:
         except RuntimeError as error:
             server.stop()
             raise TransientError(
-                "the temporary Prefect server did not start in time; run the command again, name a server in "
-                "PREFECT_API_URL, or do without: --direct"
+                f"the temporary Prefect server did not start in time; run the command again, or name a server in "
+                f"PREFECT_API_URL{hint}"
             ) from error
         assert server.server_process is not None
         # Nobody could stop the server of a process that is killed alone: whoever reads of its end does.
@@ -66,9 +67,10 @@ def tracked(chosen: Settings, bar: Bar, call: Callable[[], Outcome]) -> Outcome:
     """Call a flow under Prefect: a person's own server, that of ``newsmill up`` where it runs, else a temporary one."""
     up = running.current(chosen.layout)
     settings.prepare_prefect(chosen.layout, up.api_url if up is not None and up.is_ready else None)
-    with _server(bar):
+    with _server(bar, " (--direct does without)"):
         import httpx
         from prefect import tags
+        from prefect.settings import get_current_settings
 
         from flows.handed import HANDED, Handed
 
@@ -88,3 +90,55 @@ def tracked(chosen: Settings, bar: Bar, call: Callable[[], Outcome]) -> Outcome:
             return handed.outcome
         finally:
             HANDED.reset(token)
+            tell_at_last(get_current_settings().api.url)
+
+
+@dataclass(frozen=True, slots=True)
+class Hidden:
+    """How many of the artifacts on Prefect's pages were rid of texts, or why that could not be done."""
+
+    artifacts: int = 0
+    problem: str | None = None
+
+
+def hide_examples(chosen: Settings, bar: Bar) -> Hidden:
+    """Take the texts of contents out of what earlier runs left on Prefect's pages.
+
+    On a person's own server, on that of ``newsmill up`` where it runs, else in the database that temporary servers and
+    ``up`` have in the home.
+    """
+    up, is_own = running.current(chosen.layout), settings.has_own_prefect()
+    has_database = (chosen.layout.prefect / "prefect.db").exists()
+    if up is None and not is_own and not has_database:
+        return Hidden()
+    settings.prepare_prefect(chosen.layout, up.api_url if up is not None else None)
+    from prefect.settings import get_current_settings
+
+    found = [_hide_examples(get_current_settings().api.url, bar)]
+    if is_own and up is not None:
+        found.append(_hide_examples(up.api_url, bar))
+    elif is_own and has_database:
+        found.append(Hidden(problem="newsmill up, which has a database of its own in the home, does not run"))
+    problems = [one.problem for one in found if one.problem is not None]
+    return Hidden(sum(one.artifacts for one in found), "; ".join(problems) or None)
+
+
+def _hide_examples(url: str | None, bar: Bar) -> Hidden:
+    """Do it on one server; without an address in the database of temporary ones, where there is one."""
+    import httpx
+    from prefect.settings import PREFECT_API_URL, get_current_settings, temporary_settings
+
+    from flows.retention import hide_examples
+    from warehouse.clock import now_us
+
+    if url is None and not (get_current_settings().home / "prefect.db").exists():
+        return Hidden()
+    if url is not None and not answers(url):
+        return Hidden(problem=f"the Prefect server at {shown(url)} does not answer")
+    try:
+        with _server(bar, "") if url is None else temporary_settings({PREFECT_API_URL: url}):
+            return Hidden(hide_examples(now_us()))
+    except httpx.HTTPError as error:
+        return Hidden(problem=f"the Prefect server refused: {error!r}")
+    except TransientError as error:
+        return Hidden(problem=str(error))

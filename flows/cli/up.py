@@ -36,12 +36,14 @@ def up(
     metrics_port: Metrics = None,
     settle: Annotated[float, Parameter(help="Seconds for which a file must have been left alone.")] = 0.5,
     sweep: Annotated[float, Parameter(help="Seconds after which everything is looked at again.")] = 300.0,
+    patience: Annotated[float, Parameter(help="Seconds of silence after which the server is started anew.")] = 180.0,
     common: Common = DEFAULT,
 ) -> int:
     """Run everything on this machine: Prefect's server and pages, the schedules, a worker, the watcher.
 
-    What dies is started again. All state stands in the home; nothing listens beyond this machine. Ctrl-C, SIGTERM or
-    `newsmill down` stop everything, and no process stays behind, even when this one is killed.
+    What dies is started again, and a server that hangs. All state stands in the home; nothing listens beyond this
+    machine. Ctrl-C, SIGTERM or `newsmill down` stop everything, and no process stays behind, even when this one is
+    killed.
 
     ```
     newsmill up
@@ -56,13 +58,13 @@ def up(
     from flows.up import up as run_everything
     from warehouse.errors import ConfigError
 
-    if settle < 0 or sweep <= 0:
-        raise ConfigError("--settle must not be negative and --sweep must be more than 0 seconds")
+    if settle < 0 or min(sweep, patience) <= 0:
+        raise ConfigError("--settle must not be negative, --sweep and --patience must be more than 0 seconds")
     run.check(settings)
     words = ("--home", str(settings.home.absolute()), *(word for pair in common.set for word in ("--set", pair)))
     watching = ("--settle", str(settle), "--sweep", str(sweep))
     if detach:
-        chosen = [("--port", port), ("--metrics-port", metrics_port)]
+        chosen = [("--port", port), ("--metrics-port", metrics_port), ("--patience", patience)]
         given = [word for name, value in chosen if value is not None for word in (name, str(value))]
         return _detached(settings.layout, [*words, *watching, *given])
     out = console(stderr=True)
@@ -81,7 +83,7 @@ def up(
                 shown[:] = [text]
                 line.update(text, refresh=True)
 
-        options = UpOptions(port=port, metrics_port=metrics_port, watch=watching)
+        options = UpOptions(port=port, metrics_port=metrics_port, watch=watching, patience_seconds=patience)
         return 128 + run_everything(settings, options, words, tell=tell, show=show)
 
 

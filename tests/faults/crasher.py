@@ -14,6 +14,7 @@ project's own Python code are counted instead.  Orders come in as JSON lines, an
 import ctypes
 import gc
 import hashlib
+import importlib
 import json
 import os
 import re
@@ -37,7 +38,10 @@ SETTINGS = ("--set", "batch_files=20", "--set", "publish_seconds=12", "--set", "
 
 
 def warm() -> None:
-    """Import what an ingest imports, and start no thread: a child may only be forked from a process without."""
+    """Import what an ingest imports, and start no thread: a child may only be forked from a process without.
+
+    What only shows while an ingest is at work (readers, parts of libraries) is asked of a child that does one.
+    """
 
     import duckdb  # noqa: F401 - imported for every child
     import pyarrow.compute  # noqa: F401 - the same
@@ -63,8 +67,32 @@ def warm() -> None:
         book = ledger.open_ledger(Home(Path(folder) / "home"), create=True)
         ledger.conservation(book)
         book.close()
+        log = Path(folder) / "log"
+        answer = forked(partial(imported, Path(folder)), str(log))
+        assert "modules" in answer, log.read_text()
+        threads = len(os.listdir("/proc/self/task"))
+        for name in answer["modules"]:
+            with suppress(ImportError):  # made by hand while another was imported, under a name that nobody finds
+                importlib.import_module(name)
+        assert len(os.listdir("/proc/self/task")) <= threads, "an import has started a thread"
     gc.collect()
     gc.freeze()  # what is there now is shared by all children instead of copied into each
+
+
+def imported(folder: Path) -> dict[str, Any]:
+    """What an ingest of two formats and a verify have imported, beyond what there was."""
+    before = set(sys.modules)
+
+    from flows.cli.main import run
+
+    raw = folder / "raw"
+    raw.mkdir()
+    (raw / "a.txt").write_text(" date 2019-04 Ein Satz zum Warmwerden. Und noch einer.")
+    (raw / "b.jsonl").write_text('{"text": "Ein anderer Satz zum Warmwerden."}\n')
+    home = ["--home", str(folder / "warmed")]
+    codes = [run(["ingest", "--direct", str(raw), *SETTINGS, *home]), run(["verify", "--deep", *home])]
+    assert codes == [0, 0], codes
+    return {"modules": sorted(set(sys.modules) - before)}
 
 
 class Ticks:
@@ -202,11 +230,36 @@ def refuse_what_cannot_be_read() -> None:
     plan.deferral = refusal
 
 
-def unflushed() -> None:
-    """Mutant: nothing that this project writes is flushed; the ledger's own log is."""
+def not_flushing(is_spared: Callable[[Path], bool]) -> None:
+    """Mutant: nothing that this project writes, or some of it, is flushed; the ledger's own log is."""
     from warehouse import durable, forget
+    from warehouse.ledger import store
 
-    durable.fsync_path = forget.fsync_path = lambda _path: None
+    flush = durable.fsync_path
+
+    def picky(path: Path) -> None:
+        if not is_spared(Path(path)):
+            flush(path)
+
+    durable.fsync_path = forget.fsync_path = store.fsync_path = picky
+
+
+def lazy_ledger() -> None:
+    """Mutant: a ledger that answers before its log is on the disk."""
+    import sqlalchemy as sa
+
+    from warehouse.ledger import store
+
+    make, made = store._engine, set[int]()
+
+    def lazy(*arguments: Any) -> Any:
+        engine = make(*arguments)
+        if id(engine) not in made:
+            made.add(id(engine))
+            sa.event.listen(engine, "connect", lambda found, _record: found.execute("PRAGMA synchronous=NORMAL"))
+        return engine
+
+    store._engine = lazy
 
 
 ACKS: list[str] = []
@@ -216,7 +269,9 @@ MUTANTS: dict[str, Callable[[], None]] = {
     "early": remove_before_commit,
     "acknowledged early": acknowledge_early,
     "refusing": refuse_what_cannot_be_read,
-    "unflushed": unflushed,
+    "unflushed": partial(not_flushing, lambda _path: True),
+    "unflushed parts": partial(not_flushing, lambda path: "lake" in path.parts and path.is_file()),
+    "lazy ledger": lazy_ledger,
 }
 
 

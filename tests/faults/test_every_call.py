@@ -9,6 +9,7 @@ of a run that nobody disturbed.
 import errno
 import itertools
 import json
+import random
 import shutil
 import signal
 from collections import Counter
@@ -44,14 +45,22 @@ class Moment:
 @pytest.fixture(scope="session")
 def few(memory: Path, write_news: Callable[[int], str]) -> Path:
     """A few raw files of every fate: documents, a copy, a refused one, and one of several records."""
-    raw = memory / "few"
+    return few_files(memory / "few", write_news, 0)
+
+
+def few_files(raw: Path, write_news: Callable[..., str], seed: int) -> Path:
+    """The same fates for every seed; sizes, numbers and the order in which the files are met differ."""
+    dice = random.Random(seed)
+    texts, lines, paragraphs = (3, LINES, 2) if seed == 0 else (dice.randint(1, 5), dice.randint(2, 12), 4)
     raw.mkdir()
-    for number in range(3):
-        (raw / f"{number}.txt").write_text(write_news(number))
-    (raw / "3.txt").write_text(write_news(0))
-    (raw / "4.txt").write_text("")
-    lines = [json.dumps({"text": write_news(100 + number)}) for number in range(LINES)]
-    (raw / "5.jsonl").write_text("\n".join([*lines, "{broken"]))
+    contents = [write_news(1000 * seed + number, dice.randint(2, paragraphs)) for number in range(texts)]
+    contents += [contents[0], ""]
+    if seed:
+        dice.shuffle(contents)
+    for number, content in enumerate(contents):
+        (raw / f"{number}.txt").write_text(content)
+    records = [json.dumps({"text": write_news(1000 * seed + 100 + number)}) for number in range(lines)]
+    (raw / f"{dice.choice('az') if seed else len(contents)}.jsonl").write_text("\n".join([*records, "{broken"]))
     return raw
 
 
@@ -89,6 +98,9 @@ class Tried:
         """A copy of a home in a place of its own."""
         return self.crasher.home(home)
 
+    # How many second kills found a process to kill: a recovery is shorter than what it recovers from.
+    twice = 0
+
     def fault(self, moment: Moment, *, again: int = 0, mutant: str | None = None, **more: Any) -> list[str]:
         """What does not hold after one fault, and with ``again`` a kill at that call of the run that follows."""
         crasher, home = self.crasher, self.crasher.home(self.base(moment.work))
@@ -100,13 +112,14 @@ class Tried:
         if moment.errno:
             if answer.get("code") not in (0, 1):
                 problems.append(f"ended with {answer}")
+            problems += [f"said {word!r}" for word in ("newsmill: unexpected", "rebuild --ledger") if word in log]
             if "Traceback" in log:
                 problems.append("ended with a traceback")
         elif answer["status"] != -signal.SIGKILL and (moment.work != "workers" or answer.get("code") != 0):
             # Where workers share the work, a run may make a few calls less than the last; then it simply ends.
             problems.append(f"was not killed: {answer}")
         if again:
-            crasher.work(home, again, work=moment.work)
+            self.twice += crasher.work(home, again, work=moment.work)["status"] == -signal.SIGKILL
         found = crasher.recover(home, moment.work, shallow=True)
         problems += found.get("problems", [f"the recovery died: {found}"])
         problems += [f"refused for it: {one}" for one in found.get("refused", ()) if one not in self.refused]
@@ -131,6 +144,16 @@ def tried(memory: Path, few: Path, shim: Path) -> Iterator[Tried]:
     folder = memory / "few-server"
     folder.mkdir()
     crasher = Crasher(folder, few, shim)
+    yield Tried(crasher)
+    crasher.stop()
+
+
+@pytest.fixture(scope="module")
+def sown(request: Any, memory: Path, write_news: Callable[..., str], shim: Path) -> Iterator[Tried]:
+    """The same for the raw files of one seed."""
+    folder = memory / f"seed-{request.param}"
+    folder.mkdir()
+    crasher = Crasher(folder, few_files(folder / "raw", write_news, request.param), shim)
     yield Tried(crasher)
     crasher.stop()
 
@@ -192,6 +215,30 @@ def test_a_second_kill_in_the_recovery(
         run(tried, [moments[number]], record_property, again=seconds[number])
 
 
+@pytest.mark.long
+@pytest.mark.parametrize("work", WORKS)
+def test_second_kills_all_through_the_recovery(
+    tried: Tried, work: str, record_property: Callable[[str, object], None]
+) -> None:
+    """After a kill at each of many steps a second one early, midway and late in what is left of the work."""
+    calls, before = tried.traced(work), tried.twice
+    firsts = [group[len(group) // 2] for group in steps(calls)]
+    pairs = [
+        (Moment(work, call, "before"), max(1, round((len(calls) - call.number) * share)))
+        for call in spread(firsts, min(60, len(firsts)))
+        for share in (0.1, 0.5, 0.9)
+    ]
+    failed = {f"{moment}, then at {again}": found for moment, again in pairs
+              if (found := tried.fault(moment, again=again))}  # fmt: skip
+    record_property("faults", 2 * len(pairs))
+    record_property("survived", 2 * (len(pairs) - len(failed)))
+    print(
+        f"{work}: {len(pairs)} pairs of kills, the second hit {tried.twice - before} times, {len(failed)} not survived"
+    )
+    assert failed == {}
+    assert tried.twice - before > len(pairs) / 2
+
+
 def errors_at(work: str, calls: Sequence[Call], numbers: Sequence[int], action: str) -> list[Moment]:
     """An error at the first call of each step."""
     return [Moment(work, group[0], action, number) for group in steps(calls) for number in numbers]
@@ -221,12 +268,22 @@ def test_every_error_at_every_look(tried: Tried, share: int, record_property: Ca
 
 @pytest.mark.long
 @pytest.mark.parametrize("number", ERRORS, ids=errno.errorcode.get)
-@pytest.mark.parametrize("action", ["error", "errors"])
-def test_every_error_at_every_call(
-    tried: Tried, number: int, action: str, record_property: Callable[[str, object], None]
+@pytest.mark.parametrize("sown", range(5), indirect=True, ids="seed {}".format)
+def test_every_error_at_every_call(sown: Tried, number: int, record_property: Callable[[str, object], None]) -> None:
+    run(sown, [Moment("ingest", call, "error", number) for call in sown.traced("ingest")], record_property)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("number", ERRORS, ids=errno.errorcode.get)
+@pytest.mark.parametrize(
+    ("work", "action"),
+    [("ingest", "errors"), ("cuts", "error"), ("cuts", "errors")],
+    ids=["ingest, stays", "cuts, once", "cuts, stays"],
+)
+def test_every_error_that_stays_and_in_every_cut(
+    tried: Tried, work: str, action: str, number: int, record_property: Callable[[str, object], None]
 ) -> None:
-    moments = [Moment(work, call, action, number) for work in ("ingest", "cuts") for call in tried.traced(work)]
-    run(tried, moments, record_property)
+    run(tried, [Moment(work, call, action, number) for call in tried.traced(work)], record_property)
 
 
 def test_a_few_kills_and_errors(tried: Tried, record_property: Callable[[str, object], None]) -> None:
@@ -234,6 +291,42 @@ def test_a_few_kills_and_errors(tried: Tried, record_property: Callable[[str, ob
     calls = tried.traced("ingest")
     moments = chosen("ingest", calls)[::40] + errors_at("ingest", calls, ERRORS[:1], "error")[::20]
     run(tried, moments, record_property)
+
+
+def test_a_ledger_that_finds_no_room_says_so_in_one_line(tried: Tried) -> None:
+    """Which file, why, and what to do; nothing is refused, and the next run takes all."""
+    calls = tried.traced("ingest")
+    written = [call for call in calls if call.path == "/ledger.sqlite-wal" and "write" in call.kind]
+    for call, number in itertools.product(written[:: len(written) // 4], (errno.ENOSPC, errno.EIO)):
+        moment = Moment("ingest", call, "error", number)
+        home = tried.crasher.home()
+        answer = tried.crasher.work(home, call.number, action="error", errno=number)
+        lines = [line for line in tried.crasher.log(home).splitlines() if line.startswith("newsmill: ")]
+        assert answer["code"] == 1, moment
+        assert len(lines) == 1, (moment, lines)
+        assert f"the ledger {home}/ledger.sqlite could not be read or written" in lines[0], moment
+        assert ("disk is full" if number == errno.ENOSPC else "disk I/O error") in lines[0], moment
+        assert "run the command again" in lines[0], moment
+        shutil.rmtree(home.parent)
+        assert tried.fault(moment) == []
+
+
+def test_an_error_of_the_disk_does_not_make_a_whole_ledger_a_lost_one(mill: Any, shim: Path) -> None:
+    """``rebuild --ledger`` leaves a ledger alone that cannot be read now; what it would cost is asked for by name."""
+    mill.fill(3)
+    mill.ingest()
+    before, trace = mill.tree(), mill.home.with_name("trace")
+    crash = {"LD_PRELOAD": str(shim), "CRASH_ROOT": str(mill.home), "CRASH_ERRNO": str(errno.EIO)}
+    crash |= {"CRASH_ACTION": "errors", "CRASH_AT": "0"}
+    assert "is whole and stays" in mill.newsmill("rebuild", "--ledger", env={**crash, "CRASH_TRACE": str(trace)}).err
+    calls = [line.split("\t") for line in trace.read_text().splitlines()]
+    first = next(number for number, _, path in calls if path.startswith("/ledger.sqlite"))
+    answer = mill.newsmill("rebuild", "--ledger", env={**crash, "CRASH_AT": first})
+    assert answer.code == 1, answer
+    assert "disk I/O error" in answer.err or "unable to open" in answer.err, answer.err
+    assert "--force" in answer.err
+    assert mill.tree() == before
+    assert list(mill.home.glob("ledger-aside*")) == []
 
 
 def parts_named(calls: Sequence[Call]) -> list[Call]:

@@ -1,10 +1,13 @@
 """A full disk: the run fails in one line, nothing is refused for it, and the next run with room takes everything."""
 
+import contextlib
 import os
 import resource
 import shutil
+import signal
 import subprocess
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -92,6 +95,43 @@ def test_a_full_disk(small_disk: Any, free: int) -> None:
     assert_failed_well(answer)
     ballast.unlink()
     assert_taken_with_room(mill, 120)
+
+
+def test_a_watcher_waits_for_room(small_disk: Any, started: Any, tmp_path: Path) -> None:
+    """A disk that is full for a while ends no watcher; what came meanwhile is in when there is room again."""
+    mill, err = small_disk, tmp_path / "err"
+    inbox = mill.home / "inbox" / "wire"
+    inbox.mkdir(parents=True)
+    for number in range(2):
+        (inbox / f"{number}.txt.part").write_text(f" date 2019-04 Meldung {number}: der Rat der Stadt tagte.\n")
+    with err.open("wb") as stream:
+        watcher = started(mill.command("watch", "--settle", "0.2"), stderr=stream)
+
+    def until(is_so: Callable[[], bool], what: str) -> None:
+        late = time.monotonic() + 120
+        while not is_so():
+            assert watcher.poll() is None, err.read_text()
+            assert time.monotonic() < late, f"{what}: {err.read_text()}"
+            time.sleep(0.1)
+
+    def documents() -> int:
+        return int(mill.one("SELECT count(*) FROM documents"))
+
+    (inbox / "0.txt.part").rename(inbox / "0.txt")
+    until(lambda: (mill.home / "warehouse.duckdb").exists() and documents() == 1, "the first file")
+    ballast = mill.home.parent / "ballast"
+    with contextlib.suppress(OSError), ballast.open("wb", buffering=0) as stream:
+        while True:
+            stream.write(b"\0" * 4096)
+    (inbox / "1.txt.part").rename(inbox / "1.txt")
+    until(lambda: "tried again" in err.read_text(), "a run that fails")
+    ballast.unlink()
+    until(lambda: documents() == 2, "the second file")
+    watcher.send_signal(signal.SIGTERM)
+    assert watcher.wait(60) == 128 + signal.SIGTERM
+    assert "Traceback" not in err.read_text()
+    assert mill.one("SELECT count(*) FROM rejects") == 0
+    assert mill.problems(deep=True) == []
 
 
 @pytest.mark.parametrize("size", [30_000, 400_000], ids=["parts", "snapshot"])

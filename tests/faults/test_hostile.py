@@ -30,7 +30,7 @@ def campaign(mill: Any, count: int, samples: Path, record: Callable[[str, object
     good = sorted(path for folder in (samples, GOLDEN) for path in folder.rglob("*") if path.is_file())
     paths = hostile.write(mill.raw, count, good)
     flags = [word for limit in LIMITS for word in ("--set", limit)]
-    answer = mill.newsmill("ingest", "--direct", mill.raw, *flags, "--format", "json", seconds=3600)
+    answer = mill.newsmill("ingest", "--direct", mill.raw, *flags, "--format", "json", seconds=4 * 3600)
     assert answer.code == 0, answer.err[-3000:]
     counts = answer.json()["counts"]
     assert sum(counts.get(word, 0) for word in ("ingested", "rejected", "duplicate", "deferred")) == paths

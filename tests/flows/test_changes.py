@@ -363,7 +363,7 @@ def test_a_folder_that_vanishes_while_it_is_walked_is_no_error(
 
     def scandir(path: Any) -> Any:
         found = real(path)
-        if isinstance(path, bytes) and path.endswith(b"raw") and (mill.raw / "b").exists():
+        if isinstance(path, int) and os.readlink(f"/proc/self/fd/{path}").endswith("raw") and (mill.raw / "b").exists():
             entries = list(found)
             shutil.rmtree(mill.raw / "b")
             return FakeScan(entries)

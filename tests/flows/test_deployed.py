@@ -208,6 +208,34 @@ def test_one_run_at_a_time_and_a_schedule_that_fires(triggered, prefect_server, 
     assert mill.problems() == []
 
 
+def test_what_is_forgotten_is_no_longer_shown_on_the_pages(triggered, prefect_server, mill):
+    def told():
+        artifacts = prefect_server.ask("artifacts/filter", artifacts={"flow_run_id": {"any_": [triggered["id"]]}})
+        return {artifact["key"]: artifact["data"] for artifact in artifacts}
+
+    def forget(*words, **env):
+        answer = mill.newsmill("forget", *words, "--format", "json", env=prefect_server.env(**env), seconds=120)
+        assert answer.code == 0, answer.err
+        return answer.json()["prefect"]
+
+    before = told()
+    assert markdown(TITLES[0]) in before["newsmill-summary"]
+    away = forget("--uri", "a/rows.jsonl", PREFECT_API_URL="http://127.0.0.1:9/api")
+    assert away["changed_artifacts"] == 0
+    assert "http://127.0.0.1:9/api does not answer" in away["problem"]
+    assert told() == before
+    assert forget() == {"changed_artifacts": 2, "problem": None}, "it is never too late"
+    after = told()
+    for text in (*TITLES, NAME, "rows.jsonl"):
+        assert not any(markdown(text) in str(data) for data in after.values())
+    assert "In the warehouse now" in after["newsmill-summary"]
+    counted = [[row["rejects"] for row in json.loads(data["newsmill-rejects"])] for data in (before, after)]
+    assert counted == [[1, 1], [1, 1]]
+    latest = prefect_server.ask("artifacts/latest/filter", artifacts={"key": {"any_": list(after)}})
+    assert not any(markdown(TITLES[0]) in str(one["data"]) for one in latest)
+    assert forget() == {"changed_artifacts": 0, "problem": None}
+
+
 def test_the_maintenance_runs_and_forgets_only_our_old_runs(triggered, prefect_server, deployed, mill):
     from prefect.settings import PREFECT_API_URL, temporary_settings
 

@@ -1,9 +1,11 @@
 """Taking content down: it is nowhere any more, everything else is as it was, and the same bytes stay out."""
 
+import contextlib
 import dataclasses
 import hashlib
 import json
 import shutil
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
@@ -320,3 +322,28 @@ def test_a_person_reads_what_was_done(crowded: Any) -> None:
     assert "exports" in done
     runs = json.loads(mill.cli("status", "--format", "json").out)["runs"]
     assert (runs[0]["flow"], runs[0]["status"]) == ("forget", "completed")
+
+
+@pytest.mark.long
+def test_what_a_temporary_server_was_told_is_taken_back(mill: Any) -> None:
+    """Its database stands in the home, where the next temporary server finds it."""
+    (mill.home / "inbox").mkdir(parents=True)
+    row = {"title": f"Von der {SECRET}", "text": "Der Rat der Stadt tagte am Abend und beriet lange über die Brücke."}
+    (mill.home / "inbox" / "rows.jsonl").write_text(json.dumps(row) + "\n{broken\n")
+
+    def said() -> str:
+        with contextlib.closing(sqlite3.connect(mill.home / "prefect" / "prefect.db")) as database:
+            return "\n".join(database.iterdump())
+
+    answer = mill.newsmill("ingest", env=mill.prefect_environment(), seconds=180)
+    assert answer.code == 0, answer.err
+    assert SECRET in said()
+    answer = mill.newsmill("forget", "--uri", "rows.jsonl", env=mill.prefect_environment(), seconds=180)
+    assert answer.code == 0, answer.err
+    assert "were taken out of 2 artifacts on Prefect's pages" in " ".join(answer.out.split())
+    assert SECRET not in said()
+    assert "rows\\.jsonl" not in said(), "the example of a reject is gone, too"
+    elsewhere = {**mill.prefect_environment(), "PREFECT_API_URL": "http://127.0.0.1:9/api"}
+    problem = mill.newsmill("forget", "--format", "json", env=elsewhere).json()["prefect"]["problem"]
+    assert "http://127.0.0.1:9/api does not answer" in problem
+    assert "newsmill up, which has a database of its own in the home, does not run" in problem

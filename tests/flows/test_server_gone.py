@@ -2,7 +2,9 @@
 
 import signal
 import sqlite3
+import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -80,5 +82,26 @@ def test_a_watcher_tells_of_files_when_the_server_is_back(prefect_server, mill, 
     (event,) = prefect_server.until(lambda: prefect_server.ask("events/filter", filter=wanted)["events"])
     assert event["payload"] == {"files": FILES}
     assert event["resource"]["prefect.resource.id"] == "newsmill.inbox.newsmill"
+    watcher.send_signal(signal.SIGTERM)
+    assert watcher.wait(20) == 143
+
+
+@pytest.mark.long
+def test_an_event_that_leads_to_no_run_is_sent_until_one_does(prefect_server, mill, inbox):
+    """The server accepts an event before it acts on it, and may lose it: here nobody is there to act."""
+    if not prefect_server.answers():
+        prefect_server.up()
+    watcher = prefect_server.start(NEWSMILL, "watch", "--home", mill.home, "--trigger", "event", "--sweep", "5")
+    prefect_server.until(lambda: "no run of ingest/newsmill came of the event" in prefect_server.output())
+    command = [NEWSMILL, "deploy", "--home", mill.home]
+    subprocess.run(command, env=prefect_server.env(), check=True, timeout=120, capture_output=True)
+    prefect_server.work()
+    prefect_server.until(lambda: documents(mill) == FILES, 180, "a run")
+    said = prefect_server.output().count("is the deployment there")
+    ended = lambda: [one for one in prefect_server.runs() if one["deployment_id"] and one["end_time"]]  # noqa: E731
+    (run,) = prefect_server.until(ended)
+    assert run["created_by"]["display_value"] == "newsmill: files have settled"
+    time.sleep(40)
+    assert prefect_server.output().count("is the deployment there") == said, "it is content with one run"
     watcher.send_signal(signal.SIGTERM)
     assert watcher.wait(20) == 143

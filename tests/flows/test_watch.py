@@ -1,16 +1,19 @@
 """The watcher: every file is in once, however it arrived."""
 
 import os
+import random
 import shutil
 import signal
 import subprocess
 import threading
 import time
+import tracemalloc
 
 import pytest
 
+from flows.settling import Marks, Settling
 from flows.touched import Touched
-from flows.watch import Settling, WatchOptions, direct_runs, watch
+from flows.watch import WatchOptions, direct_runs, watch
 
 
 def _until(check, seconds=90):
@@ -114,6 +117,40 @@ def test_a_look_at_what_was_touched_sees_what_a_walk_sees(tmp_path):
     (folder / "top.txt").unlink()
     assert looking.look(root, 3.0, set()) == {}
     assert looking.waiting == {}
+
+
+def test_a_file_that_was_taken_costs_a_watcher_next_to_nothing(tmp_path):
+    """Raw files stay, and a watcher runs for years: 54,000 of them made it grow by 1.8 MB a minute once."""
+    count, folder, settling = 5_000, os.fsencode(tmp_path), Settling(0.0)
+    for number in range(count):
+        path = tmp_path / f"{number:07d}.txt"
+        path.touch()
+        os.utime(path, (1, 1))
+    tracemalloc.start()
+    try:
+        settling.settle(settling.look(folder, 0.0))
+        assert settling.look(folder, 1.0) == {}
+        (held, _) = tracemalloc.get_traced_memory()
+        tracemalloc.reset_peak()
+        assert settling.look(folder, 2.0) == {}
+        (_, peak) = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    print(f"{held / count:.0f} bytes a file, {(peak - held) / count:.0f} more while it looks")
+    assert held / count < 50
+    assert (peak - held) / count < 500, "what was asked of an entry is kept until the folder ends"
+
+
+def test_marks_are_a_set():
+    dice, marks, model = random.Random(7), Marks(), set()
+    for size in (1, 10, 5_000, 300, 9_000, 2, 20_000):
+        some = [dice.randrange(-(2**63), 2**63) for _ in range(size)]
+        marks.update(some)
+        model.update(some)
+        assert all(mark in marks for mark in model)
+        assert not any(mark in marks for mark in (dice.randrange(-(2**63), 2**63) for _ in range(1_000)))
+    again = Marks(model)
+    assert all(mark in again for mark in model)
 
 
 def test_what_is_touched_is_heard_and_what_is_not_is_owned_up_to(tmp_path):

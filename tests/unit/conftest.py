@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import hypothesis
+import numpy as np
 import pytest
 import sqlalchemy as sa
 
@@ -33,6 +34,7 @@ from warehouse.records import (
     Receipt,
     Reject,
     SegmentRow,
+    Segments,
     Sighting,
     Span,
     Stamp,
@@ -120,7 +122,7 @@ class Make:
             "language_confidence": 0.9, "language_decided_by": DecidedBy.DETECTOR, "detector_label": "de",
             "detector_probability": 0.99, "second_language": None, "script": "Latn", "text": text, "word_count": 7,
             "repairs": (), "flags": (), "source_metadata": {}, "paragraphs": tuple(paragraphs),
-            "segments": tuple(segments),
+            "segments": Segments(np.array(segments, np.int32).reshape(-1, 3)),
         }  # fmt: skip
         return Document(**{**given, **changes})
 
@@ -421,4 +423,6 @@ def begun() -> Callable[..., str]:
 @pytest.fixture
 def replaced() -> Callable[..., Any]:
     """A frozen record with other values."""
-    return dataclasses.replace
+    return lambda row, **changes: (
+        row._replace(**changes) if isinstance(row, tuple) else dataclasses.replace(row, **changes)
+    )

@@ -1,5 +1,6 @@
 """What a run tells: escaped, acknowledged, and never at the cost of the run."""
 
+import json
 import uuid
 
 import httpx
@@ -9,8 +10,8 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from flows import events, report
-from flows.artifacts import Seen, counts_table, rejects_table, summary
+from flows import events, report, server
+from flows.artifacts import Seen, counts_table, rejects_table, summary, without_examples
 from flows.escape import html, markdown
 from flows.summary import Outcome
 
@@ -86,6 +87,20 @@ def test_a_summary_says_the_counts_and_shows_hostile_texts_as_text():
     assert [row["count"] for row in counts_table(outcome)] == [2, 1, 3]
 
 
+@given(st.lists(st.text(max_size=60) | st.sampled_from(HOSTILE), max_size=5), st.text(max_size=60), st.booleans())
+def test_what_was_written_outside_can_be_taken_out_again(texts, failure, has_tables):
+    outcome = Outcome("r", counts={"ingested": 2, "documents": 3}, failures=[failure], timings={"read": 1.0})
+    titles = [{"title": text, "language": "de", "published_on": None} for text in texts]
+    seen = Seen(titles=titles, tables={"documents": 3} if has_tables else None)
+    bare = summary(outcome, Seen(tables=seen.tables))
+    assert without_examples("newsmill-summary", summary(outcome, seen)) == bare
+    assert without_examples("newsmill-summary", bare) == bare
+    rows = [{"rejects": 1, "stage": "read", "reason": "x", "example": text, "detail": text} for text in texts]
+    left = json.loads(without_examples("newsmill-rejects", json.dumps(rejects_table(Seen(rejects=rows)))))
+    nothing = [{**row, "example": None, "detail": None} for row in rows]
+    assert left == rejects_table(Seen(rejects=nothing))
+
+
 def test_a_table_of_rejects_has_no_example_where_none_was_asked_for():
     rows = [{"rejects": 2, "stage": "read", "reason": "malformed", "example": None, "detail": None}]
     (row,) = rejects_table(Seen(rejects=rows))
@@ -109,6 +124,44 @@ def test_an_event_is_sent_until_it_is_taken_and_stays_the_same(monkeypatch):
     assert sent[0][0]["payload"] == {"files": 3}
 
 
+def test_an_event_that_led_to_no_run_is_told_again(monkeypatch, caplog):
+    sent, came = [], []
+    monkeypatch.setattr(events, "deliver", sent.extend)
+    monkeypatch.setattr(events, "_has_led_to_run", refusing(came))
+    announcer = events.Announcer("newsmill")
+    announcer.check()
+    announcer.tell(3)
+    announcer.check()
+    assert len(sent) == 1, "the server is given time to act"
+    later = events.now_us() + 31_000_000
+    monkeypatch.setattr(events, "now_us", lambda: later)
+    came[:] = [httpx.ConnectError("refused")]
+    announcer.check()
+    assert len(sent) == 1, "nobody knows"
+    came[:] = [False]
+    announcer.check()
+    assert [one["payload"] for one in sent] == [{"files": 3}] * 2
+    assert sent[0]["id"] != sent[1]["id"], "the server takes an event that it has seen for nothing new"
+    assert "is the deployment there" in caplog.text
+    later += 31_000_000
+    came[:] = [True]
+    announcer.check()
+    announcer.check()
+    assert (len(sent), came) == (2, []), "it is asked no more"
+
+
+def refusing(answers):
+    """A function that gives one answer after the other, and raises those that are errors."""
+
+    def call(_name, _since):
+        answer = answers.pop()
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    return call
+
+
 class Gone:
     """A client of a server that is gone."""
 
@@ -123,15 +176,18 @@ class Gone:
         return call
 
 
-def test_a_server_that_is_gone_costs_one_line_and_one_attempt(mill, caplog):
+def test_a_server_that_is_gone_costs_one_line_and_one_attempt(mill, caplog, monkeypatch):
+    monkeypatch.setattr(server, "_UNTOLD_EVENTS", [])
     mill.fill(1)
     outcome, gone = mill.ingest(), Gone()
     told = report.Report(gone, uuid.uuid4(), report.Progress())
     told.next_progress = 0.0
     told.step("files", 1, 2)
     told.step("files", 2, 2)
-    told.try_to(lambda: told.outcome(mill.settings(), outcome))
+    told.outcome(mill.settings(), outcome)
     assert gone.calls == 1
     assert [record.message for record in caplog.records if record.levelname == "WARNING"] == [
         "Prefect's server is not told more of this run: ConnectError: All connection attempts failed"
     ]
+    kept = server._UNTOLD_EVENTS[0]
+    assert (kept["event"], kept["payload"]["counts"]["ingested"]) == ("newsmill.loaded", 1), "it is told later"

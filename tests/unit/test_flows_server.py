@@ -57,6 +57,7 @@ class _Handler(BaseHTTPRequestHandler):
 @pytest.fixture
 def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[Fake]:
     monkeypatch.setattr(server, "_UNTOLD", {})
+    monkeypatch.setattr(server, "_UNTOLD_EVENTS", [])
     listening = Fake(("127.0.0.1", 0), _Handler)
     listening.posted = []
     thread = threading.Thread(target=listening.serve_forever)
@@ -103,6 +104,37 @@ def test_the_end_that_a_server_missed_is_told_once(fake: Fake) -> None:
     fake.posted = []
     server.tell(address(fake))
     assert fake.posted == []
+
+
+def test_of_events_that_a_server_missed_it_is_told_the_newest(fake: Fake) -> None:
+    server.keep_events([{"event": "older"}])
+    server.keep_events([{"event": "newer"}, {"event": "asset"}])
+    fake.code = 503
+    server.tell(address(fake))
+    fake.code, fake.posted = 200, []
+    server.tell(address(fake))
+    server.tell(address(fake))
+    assert fake.posted == [("/api/events", [{"event": "newer"}, {"event": "asset"}])]
+
+
+def test_a_process_that_ends_tells_a_busy_server_more_than_once(fake: Fake) -> None:
+    waited: list[float] = []
+
+    def pause(seconds: float) -> None:
+        waited.append(seconds)
+        fake.code = 503 if len(waited) < 3 else 200
+
+    server.tell_at_last(address(fake), pause=pause)
+    assert (waited, fake.posted) == ([], []), "there is nothing to tell"
+    server.keep_events([{"event": "x"}])
+    fake.code = 503
+    server.tell_at_last(address(fake), pause=pause)
+    assert waited == [1, 2, 4]
+    assert len(fake.posted) == 4
+    server.keep_events([{"event": "y"}])
+    server.tell_at_last(None, pause=pause)
+    server.tell_at_last("http://127.0.0.1:9/api", pause=waited.append)
+    assert waited == [1, 2, 4, 1, 2, 4, 8], "it ends all the same"
 
 
 def test_a_run_that_a_new_database_does_not_know_is_forgotten(fake: Fake) -> None:

@@ -14,6 +14,7 @@ from flows.running import MARK, Running
 from flows.services import UpOptions, claimed_port, environment, is_free, services
 from flows.settings import Settings
 from flows.supervise import State
+from warehouse.durable import lock
 from warehouse.errors import ConfigError, TransientError, WarehouseBusy
 from warehouse.layout import Home
 
@@ -59,6 +60,19 @@ def test_a_server_that_never_answers_is_late() -> None:
     assert not supervise.is_late(state, 100.0, 180.0)
     assert supervise.is_late(state, 190.0, 180.0)
     assert not supervise.is_late(state.ready(), 1000.0, 180.0)
+
+
+def test_a_server_hangs_when_it_was_asked_often_and_long_and_never_answered() -> None:
+    state = State().begun(1, 0.0).ready()
+    for now in range(0, 160, 20):
+        state = state.missed(1000.0 + now)
+    assert not supervise.is_hung(state, 1160.0, 180.0), "not for long enough"
+    assert supervise.is_hung(state, 1180.0, 180.0)
+    assert not supervise.is_hung(state.ready(), 1180.0, 180.0), "one answer is enough"
+    assert state.ready().missed(1190.0).silent_since == 1190.0
+    assert not supervise.is_hung(state.ready().missed(1190.0), 9000.0, 180.0), "asked once, however long ago"
+    assert not supervise.is_hung(state.ended(1180.0), 1180.0, 180.0), "it is gone"
+    assert not supervise.is_hung(state.begun(2, 1180.0), 1380.0, 180.0), "one that starts is late, if anything"
 
 
 def run(run_id: str, *tags: str, pool: str | None = None, since: str = "2026-11-28T08:00:00Z") -> dict[str, Any]:
@@ -121,6 +135,23 @@ def test_the_next_up_ends_what_a_killed_one_left_and_nothing_else(tmp_path: Path
         for process in (left, other):
             process.kill()
             process.wait()
+
+
+@linux
+def test_what_was_ended_holds_nothing_any_more(tmp_path: Path) -> None:
+    """The kernel takes its time to free memory, and closes files after that."""
+    held = "import pathlib, sys, time; from warehouse.durable import lock; x = b'x' * 300_000_000\n"
+    held += "with lock(pathlib.Path(sys.argv[1])): print('held', flush=True); time.sleep(60)"
+    path = tmp_path / "some.lock"
+    child = subprocess.Popen(
+        [sys.executable, "-c", held, path], env={**os.environ, MARK: "to-end"}, stdout=subprocess.PIPE
+    )
+    assert child.stdout is not None
+    with child, child.stdout:
+        assert child.stdout.readline() == b"held\n"
+        assert processes.end(MARK, "to-end") == 1
+        with lock(path, wait=False):
+            pass
 
 
 @linux

@@ -8,9 +8,12 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tasks.text import segments
+from tasks.text.language import detector
 from tasks.text.paragraphs import split
 from tasks.text.rules import load
-from tasks.text.segments import segment
+from tasks.text.segments import Cuttable, segment, segment_many
+from tasks.text.sentences import boundaries, glue, words
+from tasks.text.sentences.cutter import Cutter
 
 LANGUAGES = ["de", "en", "fr", "ja", "zh", "ru", "es", "fi", "kk", "und"]
 PIECES = [
@@ -21,18 +24,122 @@ PIECES = [
 TEXTS = st.lists(st.one_of(st.sampled_from(PIECES), st.text(max_size=2)), max_size=20).map("".join)
 
 
+# What the compiled look has to tell apart: pairs of quotes and brackets, numbers of lists, runs of signs, initials.
+TELLING = [
+    *("3.5 ", "3. ", "24. April ", "1) ", "(a) ", "(1) ", "- ", "* ", "...", "?!", ". . ", "usw. ", "S. 5 ", "7 p.m. "),
+    *("The end. ", "Inc. ", "Mr. ", "J. R. ", "U.S. ", "No. ", "5 ft. ", "St. Pölten. ", "Yahoo! ", "¿Qué? ", "№ 5. "),
+    *(
+        '"Ja." ',
+        "„Ja.“ ",
+        "„Nein!“ ",
+        "»So.« ",
+        "«Да.» ",
+        "‚So.‘ ",
+        "‘So.’ ",
+        "“So.” ",
+        "(Ja. Nein.) ",
+        "[1] ",
+        "{",
+        "]",
+    ),
+    *(
+        "'Ja.' ",
+        "don't ",
+        "d’une ",
+        "'tis ",
+        "`",
+        "a@b.de ",
+        "A.B",
+        "a.B",
+        "a.b",
+        "1.A",
+        "© ",
+        "© Anna ",
+        "« Le ",
+        "– Er ",
+        "— 5 ",
+        "– er ",
+        "« le ",
+        "» ",
+        "\n",
+        "\nB. ",
+        "\\",
+        "•",
+    ),
+    *(
+        "November. ",
+        "Er ging. Sie kam. ",
+        "das ist wahr. ",
+        "Süd-Nord-Bahn. ",
+        "x" * 45 + ". ",
+        "ist gut",
+        "-C. ",
+        "Ⅳ. ",
+    ),
+]
+CUT_TEXTS = st.lists(st.one_of(st.sampled_from(PIECES + TELLING), st.text(max_size=2)), max_size=25).map("".join)
+
+
+@pytest.fixture(scope="module")
+def cutter(tmp_path_factory: pytest.TempPathFactory) -> Cutter:
+    """The compiled look, which no other test of this run is to meet."""
+    detector.configure(tmp_path_factory.getbasetemp() / "language-cache")
+    detector.preload()
+    found = detector._state.replay
+    assert found is not None
+    return Cutter(found.parts.sentences, found.parts.arrays["kinds"])
+
+
+def cuttable(text: str, language: str) -> Cuttable:
+    return Cuttable(text, split(text, language), language)
+
+
+def assert_the_same(cutter: Cutter, items: list[Cuttable]) -> None:
+    """Each text cut by compiled code, all of them together, ends as it does alone and by the rules."""
+    before = segments._cutter
+    try:
+        segments.use(cutter)
+        found = segment_many(items)
+        segments.use(None)
+        assert [list(one) for one in found] == [list(one) for one in segment_many(items)]
+    finally:
+        segments.use(before)
+
+
+@given(st.lists(st.builds(cuttable, CUT_TEXTS, st.sampled_from([*words.LANGUAGES, "ja", "el"])), max_size=4))
+@example([cuttable("Er sagt „Ja.“ Nein. „Das“ (Dr. Er.) am 3. Mai. Am 4. Spieltag.Er", "de")])
+@example([cuttable("It sets at 7 p.m. The man left. He met Dr. Who. The U.S. The end.", "en")])
+@example([cuttable("Eins. 1) Zwei. 2) Drei. „Offen. Er ging. Sie kam.", "de"), cuttable("", "de")])
+@settings(max_examples=500, deadline=None)
+def test_compiled_code_cuts_as_the_library_and_the_rules_do(cutter: Cutter, items: list[Cuttable]) -> None:
+    assert_the_same(cutter, items)
+
+
+@given(st.lists(st.sampled_from(PIECES + TELLING), min_size=40, max_size=200).map("".join), st.integers(1, 30))
+@settings(max_examples=60, deadline=None)
+def test_compiled_code_cuts_long_blocks_in_the_same_windows(cutter: Cutter, piece: str, times: int) -> None:
+    assert_the_same(cutter, [cuttable(piece.replace("\n\n", "\n") * times, "de"), cuttable(piece, "en")])
+
+
+def test_a_full_table_of_words_is_emptied_and_nothing_changes(cutter: Cutter, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(words.Known, "_SLOTS", 16)
+    small = Cutter(detector._state.replay.parts.sentences, detector._state.replay.parts.arrays["kinds"])
+    text = "".join(f"Er sah Haus{chr(97 + i % 26) * (i // 26 + 1)}. " for i in range(200))
+    assert_the_same(small, [cuttable(text, "de")])
+
+
 def expected(text: str, language: str) -> list[tuple[int, int, int]]:
     """Every cut by the rules alone, then blanks taken off both sides of each piece."""
     found: list[tuple[int, int, int]] = []
     rules = load(language)
     for number, paragraph in enumerate(split(text, language)):
         block = text[paragraph.start : paragraph.end]
-        glued = segments._glued(block, rules)
+        glued = glue.glued(block, rules)
         cuts, at = set(glued), 0
-        sentences = segments._windowed(block, language)
+        sentences = boundaries.library(block, language)
         for sentence in sentences[:-1]:
             at += len(sentence)
-            if not segments._goes_on(block, sentence, at, glued, rules):
+            if not boundaries.goes_on(block, at, glued, rules):
                 cuts.add(at)
         edges = [0, *sorted(cuts), len(block)]
         pieces = [(start, block[start:end]) for start, end in itertools.pairwise(edges)]
@@ -56,7 +163,7 @@ def test_quick_looks_decide_as_the_rules_do(text: str, language: str) -> None:
 @example("1) eins 2) zwei.", "kk")
 @settings(max_examples=1000)
 def test_a_block_that_is_one_at_sight_is_one_for_the_library(block: str, language: str) -> None:
-    if block.endswith((".", "!", "?")) and segments._is_one(block):
+    if block.endswith((".", "!", "?")) and boundaries._is_one(block):
         assert sentencex.segment(language, block) == [block]
 
 

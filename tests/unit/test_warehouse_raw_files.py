@@ -13,11 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from warehouse import raw_files
+from warehouse import raw_files, walking
 from warehouse.errors import Deferred, Refusal
-from warehouse.raw_files import defer_reason, look, read, stamp_of, walk
+from warehouse.raw_files import defer_reason, look, read, stamp_of
 from warehouse.uri import to_uri
 from warehouse.vocabulary import DeferReason, Reason
+from warehouse.walking import walk
 
 Obedient = Callable[[], contextlib.AbstractContextManager[None]]
 
@@ -160,18 +161,18 @@ def test_a_deep_walk_holds_no_folder_open(deep: Path) -> None:
 
 
 def test_what_vanishes_during_the_walk_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(raw_files, "_AT_ONCE", 1)
+    monkeypatch.setattr(walking, "_AT_ONCE", 1)
     for name in ("a.txt", "b.txt", "c.txt"):
         (tmp_path / name).touch()
     (tmp_path / "d").mkdir()
     (tmp_path / "d" / "e.txt").touch()
     (tmp_path / "f.txt").touch()
-    walking = walk(os.fsencode(tmp_path))
-    assert next(walking).path == b"a.txt"
+    steps = walk(os.fsencode(tmp_path))
+    assert next(steps).path == b"a.txt"
     (tmp_path / "b.txt").unlink()
     (tmp_path / "d" / "e.txt").unlink()
     (tmp_path / "d").rmdir()
-    assert [found.path for found in walking] == [b"c.txt", b"f.txt"]
+    assert [found.path for found in steps] == [b"c.txt", b"f.txt"]
 
 
 def test_a_root_that_is_gone_has_no_entries(tmp_path: Path) -> None:

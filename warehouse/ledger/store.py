@@ -18,6 +18,7 @@ from warehouse import presence
 from warehouse.durable import fsync_path, lock, make_folder, uninterrupted
 from warehouse.errors import ConfigError, LedgerError
 from warehouse.layout import Home
+from warehouse.ledger.answering import answering, where
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -35,13 +36,14 @@ class Ledger:
     @contextlib.contextmanager
     def reading(self) -> Iterator[sa.Connection]:
         """One consistent view of the ledger."""
-        with self.engine.connect() as connection:
+        with answering(self.engine), self.engine.connect() as connection:
             yield connection
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[sa.Connection]:
         """One serialised transaction: no other writer is inside at the same time; durable when the block ends."""
         with (
+            answering(self.engine),
             uninterrupted(),
             self.engine.connect().execution_options(**{_WRITES: True}) as connection,
             connection.begin(),
@@ -125,7 +127,7 @@ def open_ledger(home: Home, url: str | None = None, *, create: bool = False) -> 
     """The home's ledger at the newest tables.
 
     Without ``create`` a home that was never used raises ``LedgerError``; a ledger that is absent beside parts or
-    snapshots, or that a newer newsmill wrote, always does.
+    snapshots, or that a newer newsmill wrote, always does.  ``LedgerUnreachable`` where its disk or server has trouble.
     """
     exists = url is not None or presence.exists(home)
     if not exists and home.has_data():
@@ -136,11 +138,11 @@ def open_ledger(home: Home, url: str | None = None, *, create: bool = False) -> 
         make_folder(home.path)
     engine = _engine(home, url)
     try:
-        _bring_up_to_date(engine, home, create=create)
+        with answering(engine):
+            _bring_up_to_date(engine, home, create=create)
     except sa.exc.DatabaseError as error:
-        where = home.ledger if url is None else engine.url.render_as_string(hide_password=True)
         raise LedgerError(
-            f"the ledger {where} cannot be used ({error.orig}); put it back from a backup, else run "
+            f"the ledger {where(engine)} cannot be used ({error.orig}); put it back from a backup, else run "
             "`newsmill rebuild --ledger`"
         ) from error
     return Ledger(engine)
@@ -151,12 +153,14 @@ def new_ledger(home: Home, url: str | None = None) -> Ledger:
     if url is None:
         make_folder(home.path)
     engine = _engine(home, url)
-    if _version(engine) is not None:
-        engine.dispose()
-        raise LedgerError(
-            "the ledger's database has newsmill's tables already; rename its schema and give ledger_url an empty one"
-        )
-    _migrate(engine)
+    with answering(engine):
+        if _version(engine) is not None:
+            engine.dispose()
+            raise LedgerError(
+                "the ledger's database has newsmill's tables already; rename its schema and give ledger_url an "
+                "empty one"
+            )
+        _migrate(engine)
     return Ledger(engine)
 
 

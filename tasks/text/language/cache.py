@@ -22,16 +22,17 @@ if TYPE_CHECKING:
 
 _MANIFEST = "manifest.json"
 # The compiled functions, by their field in Parts.
-_CODE = {"replay": "kernel.ll", "scan": "scan.ll"}
+_CODE = {"replay": "kernel.ll", "scan": "scan.ll", "sentences": "sentences.ll"}
 
 
 class Parts(NamedTuple):
-    """All that the replay and the look at texts need."""
+    """All that the replay and the looks at texts and at their sentences need."""
 
     languages: list[str]
     arrays: "Tables"
     replay: Code
     scan: Code
+    sentences: Code
 
 
 def is_built(root: Path | None, fingerprint: str) -> bool:
@@ -69,11 +70,17 @@ def _build() -> Parts:
     from tasks.text.language import kernel, tables
     from tasks.text.scan import kernel as scan_kernel
     from tasks.text.scan import marks
+    from tasks.text.sentences import kernel as sentence_kernel
+    from tasks.text.sentences import kinds
 
     languages, arrays = tables.build()
-    arrays["marks"] = marks.build()
+    arrays["marks"], arrays["kinds"] = marks.build(), kinds.build()
     return Parts(
-        languages, arrays, compiled(kernel.replay, kernel.SIGNATURE), compiled(scan_kernel.look, scan_kernel.SIGNATURE)
+        languages,
+        arrays,
+        replay=compiled(kernel.replay, kernel.SIGNATURE),
+        scan=compiled(scan_kernel.look, scan_kernel.SIGNATURE),
+        sentences=compiled(sentence_kernel.look, sentence_kernel.SIGNATURE),
     )
 
 
@@ -99,7 +106,7 @@ def _publish(folder: Path, parts: Parts) -> None:
     try:
         for name, array in parts.arrays.items():
             np.save(draft / f"{name}.npy", array, allow_pickle=False)
-        codes = {"replay": parts.replay, "scan": parts.scan}
+        codes = {name: getattr(parts, name) for name in _CODE}
         for name, code in codes.items():
             (draft / _CODE[name]).write_text(code.intermediate, encoding="utf-8")
         manifest = {
@@ -141,7 +148,7 @@ def _read(folder: Path) -> Parts | None:
             name: Code((folder / file).read_text(encoding="utf-8"), str(manifest["symbols"][name]))
             for name, file in _CODE.items()
         }
-        return Parts(list(manifest["languages"]), arrays, codes["replay"], codes["scan"])
+        return Parts(list(manifest["languages"]), arrays, **codes)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 

@@ -29,7 +29,8 @@ Tables that another process has built are loaded at once, faster than langdetect
 
 _SOURCES = (
     *("native.py", "language/kernel.py", "language/tables.py", "scan/kernel.py", "scan/marks.py", "scan/bits.py"),
-    *("characters.py", "mojibake.py", "segments.py", "words.py"),
+    *("sentences/kernel.py", "sentences/kinds.py", "sentences/places.py", "sentences/signs.py", "sentences/glue.py"),
+    *("characters.py", "mojibake.py", "words.py"),
 )
 """What tables and compiled code are made from, beside the versions of libraries."""
 
@@ -92,15 +93,17 @@ def _cache_key() -> str:
 def preload() -> None:
     """Loads the replay now, for instance before a process forks; builds its tables if nobody has."""
     if _state.replay is None:
-        from tasks.text import scan
+        from tasks.text import scan, segments
         from tasks.text.language import cache
         from tasks.text.language.replay import Replay
         from tasks.text.scan.scanner import Scanner
+        from tasks.text.sentences.cutter import Cutter
 
         with _state.lock:
             if _state.replay is None:
                 parts = cache.load(_state.cache, _cache_key())
                 scan.use(Scanner(parts.scan, parts.arrays["marks"]))
+                segments.use(Cutter(parts.sentences, parts.arrays["kinds"]))
                 _state.replay = Replay(parts)
                 labels.forget()
 

@@ -8,8 +8,9 @@ import re
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.text import characters, mojibake, segments, words
+from tasks.text import characters, mojibake, words
 from tasks.text.scan import bits
+from tasks.text.sentences import glue
 
 
 def build() -> NDArray[np.uint32]:
@@ -36,7 +37,7 @@ def build() -> NDArray[np.uint32]:
     add(bits.NEWLINES, newline, newline)
     add(bits.EDGE_BEFORE, None, either)
     add(bits.EDGE_BEHIND, either, None)
-    add(bits.GLUE, re.compile(r"\."), segments.LETTERS)
+    add(bits.GLUE, re.compile(r"\."), glue.LETTERS)
     add(bits.OTHER_WORDS, None, words.OTHER)
     add(1 << bits.WORD_BIT, words.BETWEEN, words.WORDS)
     alone, any_word = np.zeros((2, len(every)), bool)

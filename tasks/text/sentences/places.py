@@ -1,0 +1,50 @@
+"""What the compiled look at sentences answers.
+
+Belongs here: places, and finding one's own among them.  Does not belong here: the look (``kernel``),
+calling it (``cutter``).
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+# What was found at a place: an end of a sentence; something that only the library can tell; words that nobody has
+# asked about yet; a full stop between two letters.
+CUT, UNSURE, UNKNOWN, TIGHT = range(4)
+# A place: what was found, where the sentence ends and the next begins, the full stop; the word before it, the word
+# before that, the end of the word behind; the keys of what is unknown: word, word behind, both words before.
+COLUMNS = 10
+# What is known of a word: the sentence ends or begins there, it goes on, more has to be known.
+ENDS, GOES_ON, DEPENDS = 1, 2, 3
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where sentences could end in some windows of a text.
+
+    ``rows`` has the shape (places, ``COLUMNS``), ``counts`` how many each window has, ``is_foreign`` which
+    windows are all the library's, ``code_points`` the text.
+    """
+
+    code_points: NDArray[np.uint32]
+    rows: NDArray[np.int64]
+    counts: NDArray[np.int64]
+    is_foreign: NDArray[np.bool_]
+    _ends: NDArray[np.int64] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_ends", np.cumsum(self.counts))
+
+    def of(self, window: int) -> NDArray[np.int64] | None:
+        """The rows of a window; None where it is the library's."""
+        if self.is_foreign[window]:
+            return None
+        end = self._ends[window]
+        return self.rows[end - self.counts[window] : end]
+
+    def is_blank(self, at: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Whether these characters are blanks."""
+        found = self.code_points[at]
+        is_found: NDArray[np.bool_] = (found == ord(" ")) | (found == ord("\n"))
+        return is_found
