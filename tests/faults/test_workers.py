@@ -42,6 +42,30 @@ def odd(tmp_path: Path) -> dict[str, str]:
     return {"PYTHONPATH": str(folder)}
 
 
+# Only in the template and what it forks; this process hashes few files at once, so that workers come to hash as well.
+DYING = """
+import os, signal, sys, time
+if "tasks.worker" in sys.orig_argv:
+    from tasks import hashing
+
+    real = hashing.hashed
+
+    def hashed(paths, sizes):
+        for word, end in (("KILLS", lambda: os.kill(os.getpid(), signal.SIGKILL)), ("HANGS", lambda: time.sleep(1000))):
+            if any(word.encode() in path for path in paths):
+                with open({marks!r} + word, "a") as stream:
+                    stream.write("x")
+                end()
+        return real(paths, sizes)
+
+    hashing.hashed = hashed
+elif any(word.endswith("newsmill") for word in sys.orig_argv):
+    from tasks import discover
+
+    discover.HASHED_AT_ONCE = 3
+"""
+
+
 def ingest(mill: Any, environment: dict[str, str], *more: str) -> Any:
     settings = ["batch_files=5", "batch_seconds=3", "workers=2", *more]
     flags = [word for setting in settings for word in ("--set", setting)]
@@ -144,4 +168,21 @@ def test_a_file_that_killed_two_runs_does_not_kill_a_third(mill: Any, odd: dict[
     assert answer.code == 0, answer.err
     assert [row["reason"] for row in mill.rows("SELECT reason FROM rejects")] == ["crash"]
     assert mill.one("SELECT count(*) FROM documents") == 2
+    assert mill.problems(deep=True) == []
+
+
+def test_a_worker_that_dies_while_it_hashes_loses_and_refuses_nothing(mill: Any, tmp_path: Path) -> None:
+    folder = tmp_path / "dying"
+    folder.mkdir()
+    marks = f"{tmp_path}/hashed-"
+    (folder / "sitecustomize.py").write_text(DYING.format(marks=marks))
+    mill.fill(70)
+    # The last of them: those before are hashed by the run itself, while workers are still to come.
+    for number, word in enumerate(("KILLS", "HANGS")):
+        (mill.raw / f"9{number}_{word}.txt").write_text(f" date 2019-04 Dieser Text {word} niemanden.\n")
+    answer = ingest(mill, {"PYTHONPATH": str(folder)})
+    assert answer.code == 0, answer.err
+    assert [Path(marks + word).read_text() for word in ("KILLS", "HANGS")] == ["x", "x"]
+    assert mill.one("SELECT count(*) FROM documents") == 72
+    assert mill.one("SELECT count(*) FROM rejects") == 0
     assert mill.problems(deep=True) == []

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tasks.discover import DiscoverOptions, Discovery, discover, is_settled, wanted
+from tasks.discover import Search as LongSearch
 from tasks.roots import INBOX, Root, known_root, roots_of
 from warehouse import ledger, raw_files
 from warehouse.errors import ConfigError, Deferred
@@ -531,6 +532,28 @@ class TestPending:
         search.put("a.txt", "other")
         (file,) = search().new
         assert file.file_id == make.content("other")
+
+    def test_a_copy_waits_for_its_content_until_the_ledger_has_it(
+        self, search: Search, make: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Group by group: what was handed out before is no duplicate until it is committed."""
+        monkeypatch.setattr("tasks.discover.HASHED_AT_ONCE", 1)
+        for name in "abcd":
+            search.put(f"{name}.txt", "same")
+        roots = roots_of(os.fsencode(search.folder), search.home, (), None)
+        looked = LongSearch(search.book, roots, DiscoverOptions())
+        groups = looked.hashed()
+        assert uris(next(groups).new) == ["a.txt"]
+        found = next(groups)
+        assert (uris(found.new), uris(found.copies)) == ([], ["b.txt"])
+        # A batch that failed leaves its content as it was.
+        looked.committed([])
+        found = next(groups)
+        assert (uris(found.new), uris(found.copies)) == ([], ["c.txt"])
+        ledger.append(search.book, "run-1", receipt=make.paper_receipt([make.result(make.raw_file("a.txt", "same"))]))
+        looked.committed([make.content("same")])
+        found = next(groups)
+        assert [(s.uri, s.status) for s in found.sightings] == [("d.txt", FileStatus.DUPLICATE)]
 
     def test_a_big_file_goes_on_behind_its_last_committed_cut(self, search: Search, make: Any) -> None:
         search.put("big.txt", "big")

@@ -4,6 +4,7 @@ import contextlib
 import errno
 import hashlib
 import os
+import shutil
 import socket
 import stat
 import subprocess
@@ -173,6 +174,36 @@ def test_what_vanishes_during_the_walk_is_left_out(tmp_path: Path, monkeypatch: 
     (tmp_path / "d" / "e.txt").unlink()
     (tmp_path / "d").rmdir()
     assert [found.path for found in steps] == [b"c.txt", b"f.txt"]
+
+
+def test_a_symlink_in_the_place_of_a_folder_is_not_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Put there between the listing above it and its own; and between its listing and the look at what is in it."""
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside" / "secret.txt").touch()
+    root = tmp_path / "root"
+    (root / "a").mkdir(parents=True)
+    (root / "a" / "secret.txt").touch()
+    real = os.open
+    for opened_before in (0, 1):
+        seen: list[int] = []
+
+        def swapping(path: bytes, *more: int, seen: list[int] = seen, after: int = opened_before) -> int:
+            if path.endswith(b"/a"):
+                if len(seen) == after:
+                    shutil.move(root / "a", tmp_path / "aside")
+                    (root / "a").symlink_to(tmp_path / "outside")
+                seen.append(1)
+            return real(path, *more)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "open", swapping)
+            found = list(walk(os.fsencode(root)))
+        assert len(seen) == opened_before + 1
+        assert [(entry.path, type(entry.error)) for entry in found] == [
+            (b"a/secret.txt" if opened_before else b"a/", NotADirectoryError)
+        ]
+        (root / "a").unlink()
+        shutil.move(tmp_path / "aside", root / "a")
 
 
 def test_a_root_that_is_gone_has_no_entries(tmp_path: Path) -> None:

@@ -48,7 +48,8 @@ def encoded(rows: Rows) -> str:
     '[{"is_last":true,"uri":"a\\".txt"},{"is_last":false,"uri":"b.txt"}]'
     """
     order = sorted(range(len(rows.names)), key=rows.names.__getitem__)
-    template = "{" + ",".join(f"{quoted(rows.names[place])}:%s" for place in order) + "}"
+    names = [quoted(rows.names[place]).replace("%", "%%") for place in order]
+    template = "{" + ",".join(f"{name}:%s" for name in names) + "}"
     columns = list(zip(*rows.rows, strict=True))
     values = []
     for place in order if columns else ():

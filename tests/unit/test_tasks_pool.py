@@ -1,0 +1,86 @@
+"""The pool: who comes first, and hashes in workers.  What dies in them is in ``tests/faults/test_workers.py``."""
+
+import os
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tasks.hashing import Hasher, hashed
+from tasks.pool import Pool, PoolOptions, _Turns
+from warehouse.errors import TransientError
+
+
+def waiting(turns: _Turns, count: int) -> None:
+    until = time.monotonic() + 300
+    while len(turns._waiting) < count:
+        assert time.monotonic() < until
+        time.sleep(0.001)
+
+
+def test_turns_are_taken_in_order_and_the_urgent_first() -> None:
+    turns, order = _Turns(1), list[str]()
+
+    def take(name: str, is_urgent: bool) -> None:
+        with turns.taken(is_urgent=is_urgent):
+            order.append(name)
+
+    with turns.taken(is_urgent=False):
+        threads = []
+        for count, name in enumerate(("first", "second", "urgent"), start=1):
+            threads.append(threading.Thread(target=take, args=(name, name == "urgent")))
+            threads[-1].start()
+            waiting(turns, count)
+        assert order == []
+    for thread in threads:
+        thread.join(300)
+    assert order == ["urgent", "first", "second"]
+    with turns.taken(is_urgent=False):
+        assert turns._free == 0
+    assert turns._free == 1
+
+
+def test_a_turn_comes_back_from_who_fails() -> None:
+    turns = _Turns(1)
+    for _ in range(2):
+        with pytest.raises(ValueError, match="fails"), turns.taken(is_urgent=False):
+            raise ValueError("fails")
+    assert turns._free == 1
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> tuple[list[bytes], list[int]]:
+    paths = [tmp_path / f"{number}.txt" for number in range(20)]
+    for number, path in enumerate(paths):
+        path.write_bytes(b"x" * number)
+    return [os.fsencode(path) for path in [*paths, tmp_path / "gone.txt"]], [*range(20), 1]
+
+
+def test_workers_hash_as_this_process_does(files: tuple[list[bytes], list[int]], monkeypatch: Any) -> None:
+    want = hashed(*files)
+    with Pool(PoolOptions(workers=2)) as pool:
+        until = time.monotonic() + 900
+        # Nobody waits for the first worker: what is asked for until then is done here.
+        assert pool.hasher.begin(*files)().digits == want.digits
+        while not pool.is_warm:
+            assert time.monotonic() < until
+            time.sleep(0.01)
+        assert pool.hasher.ahead == 3
+        with monkeypatch.context() as patch:
+            patch.setattr("tasks.pool.hashed", lambda *_: pytest.fail("hashed in this process"))
+            patch.setattr("tasks.hashing.hashed", lambda *_: pytest.fail("hashed in this process"))
+            calls = [pool.hasher.begin(*files) for _ in range(5)]
+            for call in calls:
+                found = call()
+                assert found[:2] == want[:2]
+                assert {place: repr(one) for place, one in found.troubles.items()} == {
+                    place: repr(one) for place, one in want.troubles.items()
+                }
+    with pytest.raises(TransientError):
+        pool.hash(*files)
+
+
+def test_what_hashes_here_is_the_same_kind(files: tuple[list[bytes], list[int]]) -> None:
+    assert Hasher().begin(*files)().digits == hashed(*files).digits
