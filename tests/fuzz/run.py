@@ -48,14 +48,15 @@ def run(target: str, seconds: int) -> int:
     corpus, findings = HERE / "corpus" / target, HERE / "findings"
     fill(corpus)
     findings.mkdir(exist_ok=True)
-    before = set(findings.iterdir())
+    # Another target may run beside this one.
+    before = set(findings.glob(f"{target}-*"))
     command = [
         sys.executable, TARGETS[target], corpus, SAMPLES, f"-max_total_time={seconds}", f"-max_len={LONGEST}",
         f"-timeout={SLOWEST_SECONDS}", f"-artifact_prefix={findings}/{target}-", "-rss_limit_mb=4096",
         "-print_final_stats=1",
     ]  # fmt: skip
     done = subprocess.run(command, stderr=subprocess.PIPE, errors="replace", check=False)
-    found = sorted(set(findings.iterdir()) - before)
+    found = sorted(set(findings.glob(f"{target}-*")) - before)
     said = re.search(r"number_of_executed_units: (\d+)", done.stderr)
     inputs = sum(1 for _ in corpus.iterdir())
     print(f"{target}: {said[1] if said else '?'} inputs tried, {inputs} kept, {len(found)} findings", flush=True)
