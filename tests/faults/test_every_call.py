@@ -178,6 +178,7 @@ def run(tried: Tried, moments: Sequence[Moment], record: Callable[[str, object],
     for moment in moments:
         if problems := tried.fault(moment, **more):
             failed[str(moment)] = problems
+            print(f"not survived: {moment}: {problems[:3]}", flush=True)  # hours before the end of a long campaign
     record("faults", len(moments))
     record("survived", len(moments) - len(failed))
     record("sites", sorted(map(list, tried.crasher.sites)))

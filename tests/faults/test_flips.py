@@ -111,6 +111,7 @@ def campaign(mill: Any, tmp_path: Path, seeds: range, record: Callable[[str, obj
             outcomes["says the same"] += 1
         else:
             missed.append(f"seed {seed}: {path.relative_to(home)}, {what}")
+            print(f"missed: {missed[-1]}", flush=True)
         shutil.rmtree(home)
     record("flips", dict(outcomes))
     print(dict(outcomes))
