@@ -175,10 +175,12 @@ def chosen(work: str, calls: Sequence[Call], *, every: bool = False) -> list[Mom
 def run(tried: Tried, moments: Sequence[Moment], record: Callable[[str, object], None], **more: Any) -> None:
     """A fault at each of these moments; all must be survived."""
     failed = {}
-    for moment in moments:
+    for number, moment in enumerate(moments, start=1):
         if problems := tried.fault(moment, **more):
             failed[str(moment)] = problems
             print(f"not survived: {moment}: {problems[:3]}", flush=True)  # hours before the end of a long campaign
+        if number % 100 == 0:
+            print(f"{number} of {len(moments)} tried, {len(failed)} not survived", flush=True)
     record("faults", len(moments))
     record("survived", len(moments) - len(failed))
     record("sites", sorted(map(list, tried.crasher.sites)))

@@ -113,6 +113,8 @@ def campaign(mill: Any, tmp_path: Path, seeds: range, record: Callable[[str, obj
             missed.append(f"seed {seed}: {path.relative_to(home)}, {what}")
             print(f"missed: {missed[-1]}", flush=True)
         shutil.rmtree(home)
+        if sum(outcomes.values()) % 100 == 0:
+            print(f"{dict(outcomes)} of {len(seeds)}", flush=True)
     record("flips", dict(outcomes))
     print(dict(outcomes))
     assert missed == []
