@@ -21,7 +21,8 @@ from warehouse import search
 
 SHARES = 4
 # A stamp that is wrong costs a second read, a run's own words are told to people only.
-TOLD_ONLY = ("stamps", "runs")
+# The checksum of a snapshot is missing, too, where a run is killed between a publish and its record: a state that is right.
+TOLD_ONLY = ("stamps", "runs", "snapshots")
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ _PASSING = {
 }  # fmt: skip
 # What it says of a file that has other bytes than it should, or fewer; the last three call themselves I/O errors.
 _DAMAGE = {
-    sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_IOERR_CORRUPTFS, sqlite3.SQLITE_IOERR_DATA,
+    sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_IOERR_DATA,
     sqlite3.SQLITE_IOERR_SHORT_READ,
 }  # fmt: skip
 # The first byte of a code is what it is about, the rest says more.
