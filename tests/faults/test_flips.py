@@ -21,7 +21,7 @@ from warehouse import search
 
 SHARES = 4
 # A stamp that is wrong costs a second read, a run's own words are told to people only.
-# The checksum of a snapshot is missing, too, where a run is killed between a publish and its record: a state that is right.
+# Where a run is killed between a publish and its record, the checksum of a snapshot is missing, too.
 TOLD_ONLY = ("stamps", "runs", "snapshots")
 
 
