@@ -42,7 +42,7 @@ def odd(tmp_path: Path) -> dict[str, str]:
     return {"PYTHONPATH": str(folder)}
 
 
-# Only in the template and what it forks; this process hashes few files at once, so that workers come to hash as well.
+# Only in the template and what it forks; this process hashes one file at once, so that workers come to hash as well.
 DYING = """
 import os, signal, sys, time
 if "tasks.worker" in sys.orig_argv:
@@ -62,7 +62,7 @@ if "tasks.worker" in sys.orig_argv:
 elif any(word.endswith("newsmill") for word in sys.orig_argv):
     from tasks import discover
 
-    discover.HASHED_AT_ONCE = 3
+    discover.HASHED_AT_ONCE = 1
 """
 
 

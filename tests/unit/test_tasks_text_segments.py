@@ -182,4 +182,4 @@ def test_what_is_no_panic_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(sentencex, "segment", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        segment("Er kam. Sie ging.", split("Er kam. Sie ging.", "de"), "de")
+        boundaries.library("Er kam. Sie ging.", "de")
