@@ -20,7 +20,7 @@ from pathlib import Path
 import duckdb
 import numpy as np
 
-from warehouse import ddl, loader, search, standing
+from warehouse import ddl, draft, search, standing
 from warehouse.schema import quoted
 
 SENTENCES, WORDS, PER_DOCUMENT, BATCH = 200_000, 40_000, 5, 3_000
@@ -45,8 +45,7 @@ def generate(path: Path, rival: Path, documents: int) -> None:
     pool = pa.table({"number": range(SENTENCES), "text": sentences()})
     with duckdb.connect(config={"memory_limit": "6GB", "temp_directory": f"{path}.tmp"}) as database:
         database.execute(
-            f"ATTACH {quoted(str(path))} AS warehouse"
-            f" (STORAGE_VERSION 'v1.5.0', ROW_GROUP_SIZE {loader.ROW_GROUP_ROWS})"
+            f"ATTACH {quoted(str(path))} AS warehouse (STORAGE_VERSION 'v1.5.0', ROW_GROUP_SIZE {draft.ROW_GROUP_ROWS})"
         )
         database.execute(f"ATTACH {quoted(str(rival))} AS rival (STORAGE_VERSION 'v1.5.0')")
         database.execute("USE warehouse")
@@ -152,7 +151,7 @@ def put_in_order(path: Path, target: Path) -> None:
     with duckdb.connect(config={"temp_directory": f"{target}.tmp"}) as database:
         database.execute(f"ATTACH {quoted(str(path))} AS warehouse")
         database.execute("USE warehouse")
-        loader.put_in_order(database, path, target, tables)
+        draft.put_in_order(database, path, target, tables)
         for statement in ddl.view_statements():
             database.execute(statement)
         database.execute("CHECKPOINT")

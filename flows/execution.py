@@ -1,7 +1,7 @@
 """One execution of a flow: what it hands to the stages, and what it leaves in the ledger.
 
 Belongs here: batches to commits, when to publish, counts and timings.  Does not belong here: which files those are and
-the run lock (``flows.run``), the stages (``tasks``).
+the run lock (``flows.run``), the stages (``tasks``), the thread that loads meanwhile (``flows.loading``).
 """
 
 import itertools
@@ -15,6 +15,7 @@ from dataclasses import replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Protocol
 
+from flows.loading import Loading
 from flows.settings import Settings
 from flows.summary import Outcome, Progress
 from tasks import plan, version
@@ -30,6 +31,7 @@ from warehouse.vocabulary import RunStatus
 
 if TYPE_CHECKING:
     from tasks.ingest_batch import BatchOptions
+    from warehouse.draft import Draft
     from warehouse.loader import Published
 
 logger = logging.getLogger(__name__)
@@ -56,10 +58,18 @@ class Stages(Protocol):
     ) -> Iterator[Receipt | Failure]:
         """The receipts or the failure of each batch, in order; of a batch that is cut, a receipt a cut."""
 
+    def drafted(self, home: Home, book: Ledger) -> "AbstractContextManager[Draft]":
+        """A draft of the next snapshot."""
+
     def publish(
-        self, home: Home, book: Ledger, *, rebuild: bool = False, on_commit: Callable[[int, int], None] | None = None
+        self,
+        home: Home,
+        book: Ledger,
+        *,
+        draft: "Draft | None" = None,
+        on_commit: Callable[[int, int], None] | None = None,
     ) -> "Published":
-        """Publish what is committed."""
+        """Publish what is committed, with a draft that has been begun."""
 
 
 class Run:
@@ -71,6 +81,7 @@ class Run:
         self.outcome = Outcome(run_id=str(uuid.uuid4()))
         self.pipeline_version, self.settings_fingerprint = version.pipeline_version(), settings.fingerprint()
         self.last_publish = (time.monotonic(), 0.0)
+        self._loading: Loading | None = None
         # What is read again was sighted before: its rows change, not what is current at its uri.
         self.is_replay = False
         ledger.start_run(
@@ -133,8 +144,8 @@ class Run:
         """Commit one batch: from here on it exists."""
         with self.timed("commit"):
             committed = replace(receipt, sightings=(), gone=()) if self.is_replay else receipt
-            ledger.append(self.book, self.outcome.run_id, receipt=committed)
-        self.progress.committed(receipt)
+            number = ledger.append(self.book, self.outcome.run_id, receipt=committed)
+        self.progress.committed(receipt, number or 0)
         self.outcome.count("gone", len(receipt.gone))
         self.count(receipt.sightings)
         documents = sum(span.document_count for span in receipt.spans)
@@ -176,6 +187,8 @@ class Run:
         if (first := next(every, None)) is None:
             return
         batches = itertools.chain([first], every)
+        if pool is not None and self.settings.publish_seconds:
+            self._load_beside()
         for result in self.stages.process(self.home, batches, self.batch_options, pool):
             if isinstance(result, Failure):
                 number = result.batch.number
@@ -195,7 +208,10 @@ class Run:
                     counts = self.outcome.counts
                     records = counts.get("documents", 0) + counts.get("record_rejects", 0)
                     self.progress.step("records", records, None)
-                self.publish_if_due()
+                if self._loading is not None:
+                    self._loading.committed()
+                elif self._is_due():
+                    self.publish()
             self.progress.step("files", done, max(done, total))
 
     def pool(self, files: int, size_bytes: int, *, is_suspect: bool = False) -> AbstractContextManager[Pool | None]:
@@ -208,20 +224,26 @@ class Run:
             return nullcontext()
         return Pool(self.settings.pool_options())
 
-    def publish_if_due(self) -> None:
-        """Publish inside a run, at most every so often and never more than a fifth of the time."""
-        when, took = self.last_publish
-        if time.monotonic() - when >= max(self.settings.publish_seconds, 5 * took):
-            self.publish()
+    def _load_beside(self) -> None:
+        """From now on load what is committed while workers work."""
+        self._loading = Loading(partial(self.stages.drafted, self.home, self.book), self.publish, self._is_due)
 
-    def publish(self) -> None:
+    def _is_due(self) -> bool:
+        """Whether to publish inside a run: at most every so often, and never more than a fifth of the time."""
+        when, took = self.last_publish
+        return time.monotonic() - when >= max(self.settings.publish_seconds, 5 * took)
+
+    def publish(self, draft: "Draft | None" = None) -> None:
         """Publish what is committed."""
-        with self.timed("publish"):
-            published = self.stages.publish(self.home, self.book, on_commit=partial(self.progress.step, "publish"))
+        published = self.stages.publish(
+            self.home, self.book, draft=draft, on_commit=partial(self.progress.step, "publish")
+        )
         self.last_publish = (time.monotonic(), published.seconds)
+        timings = self.outcome.timings
+        timings["publish"] = timings.get("publish", 0.0) + published.seconds
         if published.path is not None:
             self.outcome.published = str(published.path)
-        self.progress.published()
+        self.progress.published(published.commit_no)
 
     def end(self, status: RunStatus, error: str | None) -> None:
         """Record how it ended."""
@@ -232,7 +254,7 @@ class Run:
         """Record the end, then publish: the snapshot shows the run as it ended."""
         status = RunStatus.FAILED if self.outcome.failures else RunStatus.COMPLETED
         self.end(status, "; ".join(self.outcome.failures) or None)
-        self.publish()
+        self.publish(self._loading.end() if self._loading is not None else None)
         return self.outcome
 
     @contextmanager
@@ -243,3 +265,6 @@ class Run:
         except BaseException as error:
             self.end(RunStatus.FAILED, str(error) or type(error).__name__)
             raise
+        finally:
+            if self._loading is not None:
+                self._loading.close()

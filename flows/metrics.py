@@ -4,6 +4,8 @@ Belongs here: the metrics and the port where they are read.  Does not belong her
 these (``deploy/grafana.json``), what a run does (``flows.run``).
 """
 
+from collections import deque
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
 
 from flows.summary import Outcome, Progress
@@ -44,24 +46,26 @@ class Metrics(Progress):
         self.last_success = Gauge(
             "newsmill_last_success_timestamp_seconds", "When the last run ended without a failure", registry=registry
         )
-        self._committed: list[int] = []
+        # Of each commit that nobody can query yet its number, and since when its files lay ready.
+        self._committed: deque[tuple[int, list[int]]] = deque()
 
-    def committed(self, receipt: Receipt) -> None:
+    def committed(self, receipt: Receipt, commit_no: int) -> None:
         """Take the seconds of a batch, and the moments since when its files lay ready."""
         self.batch_seconds.observe(sum(receipt.timings.values()))
-        self._committed += [
+        ready = [
             # What was moved in keeps the time of its last change; the other one is that of the move.
             max(sighting.stamp.mtime_ns, sighting.stamp.ctime_ns)
             for sighting in receipt.sightings
             if sighting.status == FileStatus.INGESTED
         ]
+        self._committed.append((commit_no, ready))
 
-    def published(self) -> None:
-        """Now what was committed can be queried."""
+    def published(self, commit_no: int) -> None:
+        """Now what was committed up to there can be queried."""
         now = now_us() * 1000
-        for since in self._committed:
-            self.lag_seconds.observe(max(0, now - since) / 1e9)
-        self._committed.clear()
+        while self._committed and self._committed[0][0] <= commit_no:
+            for since in self._committed.popleft()[1]:
+                self.lag_seconds.observe(max(0, now - since) / 1e9)
 
     def ended(self, home: Home, outcome: Outcome) -> None:
         """Count what a run did."""

@@ -52,13 +52,13 @@ class Report(Progress):
             self.try_to(lambda: self._progress(100 * done / total))
             self.next_progress = time.monotonic() + _PROGRESS_SECONDS
 
-    def committed(self, receipt: "Receipt") -> None:
+    def committed(self, receipt: "Receipt", commit_no: int) -> None:
         """Hand it on."""
-        self.inner.committed(receipt)
+        self.inner.committed(receipt, commit_no)
 
-    def published(self) -> None:
+    def published(self, commit_no: int) -> None:
         """Hand it on."""
-        self.inner.published()
+        self.inner.published(commit_no)
 
     def try_to(self, send: Callable[[], object]) -> None:
         """Send something; after the first failure the rest of the report is left out."""

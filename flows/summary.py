@@ -32,11 +32,11 @@ class Progress:
     def step(self, name: str, done: int, total: int | None) -> None:
         """``done`` of ``total`` files or commits of a step are dealt with; None while the total is unknown."""
 
-    def committed(self, receipt: Receipt) -> None:
-        """A batch, or a cut of one, is in the ledger."""
+    def committed(self, receipt: Receipt, commit_no: int) -> None:
+        """A batch, or a cut of one, is in the ledger; ``commit_no`` is 0 where it was there already."""
 
-    def published(self) -> None:
-        """Everything that is in the ledger can be queried."""
+    def published(self, commit_no: int) -> None:
+        """Every commit up to this one can be queried."""
 
 
 @dataclass(slots=True)
@@ -120,7 +120,7 @@ STAGES = {
     "discover": "looking for what is new",
     "hash": "hashing what is new",
     "commit": "committing",
-    "publish": "publishing",
+    "publish": "loading and publishing",
 }
 BATCH_STAGES = 5
 

@@ -7,6 +7,7 @@ are called; the same names as Prefect tasks stand in ``tasks.tracked``.
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import TYPE_CHECKING
@@ -21,6 +22,7 @@ from warehouse.records import Batch, Receipt
 
 if TYPE_CHECKING:
     from tasks.ingest_batch import BatchOptions
+    from warehouse.draft import Draft
     from warehouse.loader import Published
 
 ORCHESTRATOR = "direct"
@@ -97,11 +99,25 @@ def _taken(results: SimpleQueue[Receipt | Failure | None]) -> Iterator[Receipt |
     return iter(results.get, None)
 
 
-def publish(
-    home: Home, book: Ledger, *, rebuild: bool = False, on_commit: Callable[[int, int], None] | None = None
-) -> "Published":
-    """Publish what is committed."""
+def drafted(home: Home, book: Ledger) -> "AbstractContextManager[Draft]":
+    """A draft of the next snapshot, for as long as it is held."""
     from warehouse import loader
 
     memory.give_back()
-    return loader.publish(home, book, rebuild=rebuild, on_commit=on_commit)
+    return loader.drafted(home, book)
+
+
+def publish(
+    home: Home,
+    book: Ledger,
+    *,
+    draft: "Draft | None" = None,
+    on_commit: Callable[[int, int], None] | None = None,
+) -> "Published":
+    """Publish what is committed, with a draft that has been begun."""
+    from warehouse import loader
+
+    memory.give_back()
+    if draft is not None:
+        return loader.publish_draft(home, book, draft, on_commit=on_commit)
+    return loader.publish(home, book, on_commit=on_commit)

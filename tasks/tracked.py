@@ -9,6 +9,7 @@ outside need not be text, and Prefect's API is no place for data.
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 from prefect import task
@@ -22,6 +23,7 @@ from tasks.discover import DiscoverOptions, Search
 from tasks.ingest_batch import BatchOptions, ingest_batch
 from tasks.pool import Pool
 from tasks.roots import Root
+from warehouse.draft import Draft
 from warehouse.errors import TransientError
 from warehouse.layout import Home
 from warehouse.ledger import Ledger
@@ -149,11 +151,18 @@ def _taken(batch: Batch, cutting: Cutting, future: "PrefectFuture[Sealed]") -> I
         future = _submit(cutting)
 
 
+def drafted(home: Home, book: Ledger) -> AbstractContextManager[Draft]:
+    """``direct.drafted``: Prefect is told when it is published."""
+    return direct.drafted(home, book)
+
+
 def publish(
-    home: Home, book: Ledger, *, rebuild: bool = False, on_commit: Callable[[int, int], None] | None = None
+    home: Home,
+    book: Ledger,
+    *,
+    draft: Draft | None = None,
+    on_commit: Callable[[int, int], None] | None = None,
 ) -> Published:
     """``direct.publish`` as a task."""
-    published: Published = _publish(
-        Sealed(lambda: direct.publish(home, book, rebuild=rebuild, on_commit=on_commit))
-    ).value
+    published: Published = _publish(Sealed(lambda: direct.publish(home, book, draft=draft, on_commit=on_commit))).value
     return published

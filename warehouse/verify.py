@@ -216,7 +216,7 @@ def table_hashes(path: Path) -> dict[str, tuple[int, int]]:
 
 def _rebuilt_differs(home: Home, book: ledger.Ledger, path: Path) -> Iterator[str]:
     with temporary_file(home.versions) as target:
-        loader.build(home, book, target, base=None)
+        loader.build(home, book, target)
         rebuilt = table_hashes(target)
     for table, found in table_hashes(path).items():
         if found != rebuilt[table]:

@@ -117,10 +117,10 @@ def steady(acks: str | None) -> None:
     import duckdb
 
     from flows import execution
-    from warehouse import ledger, loader
+    from warehouse import draft, ledger
 
     # Both, since a publish that took long is followed by a longer pause.
-    execution.time, loader.time = Ticks(), Ticks()
+    execution.time, draft.time = Ticks(), Ticks()
     connect = duckdb.connect
 
     def single(*arguments: Any, **options: Any) -> Any:

@@ -145,13 +145,14 @@ def test_an_older_copy_of_the_ledger_gives_way(rich: Any, write_news: Callable[[
 def test_batches_that_no_snapshot_has_are_taken_from_their_parts(
     rich: Any, monkeypatch: pytest.MonkeyPatch, write_news: Callable[[int], str]
 ) -> None:
-    from warehouse import loader
+    from tasks import direct
+    from warehouse.loader import Published
 
     mill = rich
     mill.put("late.txt", write_news(300))
     mill.put("later.jsonl", "\n".join(f'{{"text": "{write_news(310 + n)!r}"}}' for n in range(5)))
     with monkeypatch.context() as patch:
-        patch.setattr(loader, "publish", lambda *_a, **_k: loader.Published(None, 0, 0.0))
+        patch.setattr(direct, "publish", lambda *_a, **_k: Published(None, 0, 0.0))
         mill.ingest(batch_files=1, batch_records=2)
     lose(mill)
     told = rebuilt(mill)

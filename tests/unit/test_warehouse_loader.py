@@ -12,7 +12,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from warehouse import clean, compact, ddl, ledger, loader, parts, snapshots, verify
+from warehouse import clean, compact, ddl, draft, ledger, loader, parts, snapshots, verify
 from warehouse.clock import now_us
 from warehouse.durable import TEMPORARY
 from warehouse.errors import DamagedError, LedgerError
@@ -465,7 +465,7 @@ class TestPublish:
         for content in ("3", "1", "2", "1="):
             yard.read(content, content)
         before = verify.table_hashes(yard.publish())
-        monkeypatch.setattr(loader, "ORDERED_FROM", 4)
+        monkeypatch.setattr(draft, "ORDERED_FROM", 4)
         yard.read("new", "0")
         after = verify.table_hashes(yard.publish())
         loader.publish(yard.home, yard.book, rebuild=is_new, is_ordered=True)
@@ -487,8 +487,8 @@ class TestPublish:
         """The sort gets no more memory than its table's first blocks take."""
         for content in "4132":
             yard.read(content, content)
-        monkeypatch.setattr(loader, "ORDERED_FROM", 4)
-        monkeypatch.setattr(loader, "ORDER_MEMORY", "1MB")
+        monkeypatch.setattr(draft, "ORDERED_FROM", 4)
+        monkeypatch.setattr(draft, "ORDER_MEMORY", "1MB")
         loader.publish(yard.home, yard.book, is_ordered=True)
         texts = [text for (text,) in yard.rows("SELECT text FROM documents ORDER BY rowid")]
         assert [text[5] for text in texts] == list("4132")

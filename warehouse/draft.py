@@ -1,0 +1,229 @@
+"""A draft: the database that becomes the next snapshot, open for more commits until it is finished.
+
+Belongs here: making or copying the file, applying commits to it, the order of its rows, what it says of itself.  Does
+not belong here: what one commit does to the rows (``apply``), the shape of the tables (``schema``, ``ddl``), who may
+make a draft and what becomes of it (``loader``).
+"""
+
+import contextlib
+import json
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Self
+
+import duckdb
+import pyarrow as pa
+
+from warehouse import ddl, ledger, snapshots
+from warehouse.apply import apply, insert
+from warehouse.durable import copy_file, rename_durably, uninterrupted
+from warehouse.errors import DamagedError, TransientError
+from warehouse.held import HeldRows
+from warehouse.layout import Home
+from warehouse.schema import TABLES, quoted
+from warehouse.standing import Touched, settle
+
+ROW_GROUP_ROWS = 16_384
+
+# What DuckDB may hold while it applies commits one by one, which it does in the order of columns and needs little for:
+# rebuilding 200,000 documents took 30 s of CPU and 335 MB above the start with 256 MB and two threads, 24 s and 188 MB
+# with these.
+LOAD_MEMORY = "96MB"
+
+# What it may hold while it compares all documents; without a limit a publish would grow with the warehouse.
+MEMORY = "256MB"
+
+# What it may hold while it puts all documents in order: a sort of whole texts cannot do with less.
+ORDER_MEMORY = "1GB"
+
+# From how many documents on their order is worth a copy: fewer are read whole in a few milliseconds.
+ORDERED_FROM = 2 * ROW_GROUP_ROWS
+
+
+class Draft:
+    """A database at ``target``: a copy of the snapshot ``base``, empty without one; brought on commit by commit.
+
+    For one thread at a time.  ``last`` is the number and the hash of the newest commit in it, ``commits`` how many were
+    applied, ``seconds`` how long all of it took so far.  ``TransientError`` where the disk or the memory do not do.
+    """
+
+    def __init__(self, home: Home, book: ledger.Ledger, target: Path, *, base: Path | None) -> None:
+        started = time.monotonic()
+        self.book, self.target, self.is_new = book, target, base is None
+        self.commits, self.seconds = 0, 0.0
+        self._held, self._touched = HeldRows(home), Touched()
+        self._tables = ddl.table_statements()
+        target.unlink()
+        if base is not None:
+            target.touch()
+            copy_file(base, target)
+            target.chmod(0o600)
+        # What does not fit into memory goes beside the file, not into the folder that the command was given in.
+        # One thread: several would each hold the texts they work on, beside the workers that hold theirs.
+        self._database = duckdb.connect(
+            config={"memory_limit": LOAD_MEMORY, "threads": 1, "temp_directory": f"{target}.tmp"}
+        )
+        try:
+            with self._at_work(started):
+                self._known = self._opened()
+        except BaseException:
+            self.close()
+            raise
+        self.last = (self._known.commit_no, self._known.commit_hash)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the file; what was not finished is worth nothing."""
+        self._database.close()
+
+    @contextlib.contextmanager
+    def _at_work(self, started: float) -> Iterator[None]:
+        try:
+            yield
+        except (duckdb.IOException, duckdb.FatalException, duckdb.OutOfMemoryException) as error:
+            raise TransientError(
+                f"the snapshot could not be built ({str(error).splitlines()[0]}); what is committed is safe, "
+                "run `newsmill publish` when that is mended"
+            ) from error
+        finally:
+            self.seconds += time.monotonic() - started
+
+    def _opened(self) -> snapshots.About:
+        with uninterrupted():
+            _attach(self._database, self.target)
+            if self.is_new:
+                _create(self._database, self._tables)
+                self._database.execute("INSERT INTO about VALUES (?, '', 0, '')", [ddl.fingerprint(self._tables)])
+            return snapshots.about_open(self._database, self.target)
+
+    def take(self, on_commit: Callable[[int, int], None] | None = None) -> None:
+        """Apply every commit that the ledger has by now; ``on_commit(done, of)`` reports, and may end it by raising."""
+        with self._at_work(time.monotonic()):
+            pending = ledger.commits_above(self.book, self.last[0])
+            for done, commit in enumerate(pending, start=1):
+                with uninterrupted():
+                    apply(self._database, self._held, self.book, commit, self._touched)
+                    self.last = (commit.commit_no, commit.commit_hash)
+                    self.commits += 1
+                if on_commit is not None:
+                    on_commit(done, len(pending))
+
+    def finish(self, *, is_ordered: bool = False) -> None:
+        """Make it a whole database and close it; with ``is_ordered`` all documents are put in order.
+
+        Raises ``DamagedError`` where the file would need its log.
+        """
+        views = ddl.view_statements()
+        is_ordered &= sum(counts["documents"] for counts in ledger.batch_counts(self.book).values()) >= ORDERED_FROM
+        ordered = self.target.with_name(f"{self.target.name}.ordered")
+        try:
+            with self._at_work(time.monotonic()), uninterrupted():
+                self._database.execute(f"SET memory_limit = '{MEMORY}'")
+                settle(self._database, self._touched, is_new=self.is_new)
+                if is_ordered:
+                    put_in_order(self._database, self.target, ordered, self._tables)
+                is_same = self._known.views_fingerprint == ddl.fingerprint(views) and not is_ordered
+                _finish(self._database, self.book, self.last, () if is_same else views, views)
+                self.close()
+            if is_ordered:
+                _check_whole(ordered)
+                rename_durably(ordered, self.target)
+            _check_whole(self.target)
+        finally:
+            ordered.unlink(missing_ok=True)
+
+
+def _check_whole(target: Path) -> None:
+    log = target.with_name(target.name + ".wal")
+    if log.exists():
+        log.unlink()
+        raise DamagedError(f"{target} was not checkpointed; nothing was published, run `newsmill publish` again")
+
+
+def _attach(database: duckdb.DuckDBPyConnection, target: Path) -> None:
+    # Nobody opens the file before it is checkpointed, closed and renamed: a log of it would be written for nothing.
+    # Small row groups, because the last one is written anew by every checkpoint, and threads share work by them.
+    database.execute(
+        f"ATTACH {quoted(str(target))} AS warehouse"
+        f" (STORAGE_VERSION 'v1.5.0', RECOVERY_MODE no_wal_writes, ROW_GROUP_SIZE {ROW_GROUP_ROWS})"
+    )
+    database.execute("USE warehouse")
+
+
+def _create(database: duckdb.DuckDBPyConnection, tables: Sequence[str]) -> None:
+    database.execute("BEGIN")  # one for all: each alone would be flushed alone
+    for statement in tables:
+        database.execute(statement)
+    database.execute("COMMIT")
+
+
+def put_in_order(database: duckdb.DuckDBPyConnection, source: Path, target: Path, tables: Sequence[str]) -> None:
+    """Copy the tables into a new file, where documents stand in the order of most questions, and use that one.
+
+    Commits come in the order of time, each in an order of its own; then a question about one month or language must
+    unpack nearly every text.  Texts that are too large for the memory of a sort stay in the order of time.
+    """
+    database.execute("CHECKPOINT")
+    database.execute("USE memory")
+    database.execute("DETACH warehouse")
+    database.execute(f"ATTACH {quoted(str(source))} AS unordered (READ_ONLY)")
+    _attach(database, target)
+    _create(database, tables)
+    database.execute(f"SET memory_limit = '{ORDER_MEMORY}'")
+    try:
+        for table in ("about", *TABLES):
+            order = "ORDER BY language, published_on, document_id" if table == "documents" else ""
+            database.execute(f"INSERT INTO {table} BY NAME SELECT * FROM unordered.{table} {order}")  # noqa: S608
+    except duckdb.OutOfMemoryException:
+        database.execute("RESET memory_limit; USE memory")
+        database.execute("DETACH warehouse")
+        copy_file(source, target)
+        _attach(database, target)
+    database.execute("DETACH unordered")
+    database.execute(f"SET memory_limit = '{MEMORY}'")
+
+
+def _write_runs(database: duckdb.DuckDBPyConnection, book: ledger.Ledger, commit_no: int) -> None:
+    rows = [
+        {
+            "run_id": run.run_id,
+            "flow": run.flow,
+            "orchestrator": run.orchestrator,
+            "status": run.status,
+            "started_at": run.started_at,
+            "finished_at": run.finished_at,
+            "counts": json.dumps(run.counts, sort_keys=True),
+            "timings": json.dumps(run.timings, sort_keys=True),
+            "versions": json.dumps(run.versions, sort_keys=True),
+            "pipeline_version": run.pipeline_version,
+            "settings_fingerprint": run.settings_fingerprint,
+        }
+        for run in ledger.runs_up_to(book, commit_no)
+    ]
+    database.execute("DELETE FROM runs")
+    insert(database, "runs", pa.Table.from_pylist(rows, schema=TABLES["runs"]))
+
+
+def _finish(
+    database: duckdb.DuckDBPyConnection,
+    book: ledger.Ledger,
+    last: tuple[int, str],
+    new_views: Sequence[str],
+    views: list[str],
+) -> None:
+    """What follows the last commit: runs, views where they are new, what the file says of itself."""
+    database.execute("BEGIN")
+    _write_runs(database, book, last[0])
+    for statement in new_views:
+        database.execute(statement)
+    database.execute(
+        "UPDATE about SET commit_no = ?, commit_hash = ?, views_fingerprint = ?", [*last, ddl.fingerprint(views)]
+    )
+    database.execute("COMMIT")
+    database.execute("CHECKPOINT")
