@@ -26,15 +26,13 @@ from warehouse.standing import Touched, settle
 
 ROW_GROUP_ROWS = 16_384
 
-# What DuckDB may hold while it applies commits one by one, which it does in the order of columns and needs little for:
-# rebuilding 200,000 documents took 30 s of CPU and 335 MB above the start with 256 MB and two threads, 24 s and 188 MB
-# with these.
-LOAD_MEMORY = "96MB"
+# What DuckDB may hold while it applies commits one by one, which it does in the order of columns and needs little for,
+# and while it compares documents.  With more a large warehouse would take more than a small one: to build 500,000
+# documents took 45 s of CPU and 408 MB with 256 MB, 55 s and 242 MB with these.
+MEMORY = "64MB"
 
-# What it may hold while it compares all documents; without a limit a publish would grow with the warehouse.
-MEMORY = "256MB"
-
-# What it may hold while it puts all documents in order: a sort of whole texts cannot do with less.
+# What it may hold while it puts all documents in order: a sort of whole texts cannot do with less.  Also where a
+# comparison finds the other too little.
 ORDER_MEMORY = "1GB"
 
 # From how many documents on their order is worth a copy: fewer are read whole in a few milliseconds.
@@ -62,7 +60,7 @@ class Draft:
         # What does not fit into memory goes beside the file, not into the folder that the command was given in.
         # One thread: several would each hold the texts they work on, beside the workers that hold theirs.
         self._database = duckdb.connect(
-            config={"memory_limit": LOAD_MEMORY, "threads": 1, "temp_directory": f"{target}.tmp"}
+            config={"memory_limit": MEMORY, "threads": 1, "temp_directory": f"{target}.tmp"}
         )
         try:
             with self._at_work(started):
@@ -124,8 +122,7 @@ class Draft:
         ordered = self.target.with_name(f"{self.target.name}.ordered")
         try:
             with self._at_work(time.monotonic()), uninterrupted():
-                self._database.execute(f"SET memory_limit = '{MEMORY}'")
-                settle(self._database, self._touched, is_new=self.is_new)
+                self._settle()
                 if is_ordered:
                     put_in_order(self._database, self.target, ordered, self._tables)
                 is_same = self._known.views_fingerprint == ddl.fingerprint(views) and not is_ordered
@@ -137,6 +134,15 @@ class Draft:
             _check_whole(self.target)
         finally:
             ordered.unlink(missing_ok=True)
+
+    def _settle(self) -> None:
+        try:
+            settle(self._database, self._touched, is_new=self.is_new)
+        except duckdb.OutOfMemoryException:
+            # Not everything that compares can go on with less than it wants: better more than never.
+            self._database.execute(f"SET memory_limit = '{ORDER_MEMORY}'")
+            settle(self._database, self._touched, is_new=self.is_new)
+            self._database.execute(f"SET memory_limit = '{MEMORY}'")
 
 
 def _check_whole(target: Path) -> None:

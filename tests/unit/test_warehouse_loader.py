@@ -12,7 +12,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from warehouse import clean, compact, ddl, draft, ledger, loader, parts, snapshots, verify
+from warehouse import clean, compact, ddl, draft, ledger, loader, parts, snapshots, standing, verify
 from warehouse.clock import now_us
 from warehouse.durable import TEMPORARY
 from warehouse.errors import DamagedError, LedgerError
@@ -492,6 +492,38 @@ class TestPublish:
         loader.publish(yard.home, yard.book, is_ordered=True)
         texts = [text for (text,) in yard.rows("SELECT text FROM documents ORDER BY rowid")]
         assert [text[5] for text in texts] == list("4132")
+        assert yard.problems() == []
+
+    def test_texts_are_compared_piece_by_piece(self, yard: Yard, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(standing, "AT_ONCE", 2)
+        for content in "0123456789":
+            yard.read(content, content)
+            yard.read(f"again-{content}", f"{content}=")
+        yard.publish()
+        yard.gone("3")
+        yard.read("4", "other")
+        yard.publish()
+        assert yard.problems() == []
+        counts = "SELECT copy_count, count(*) FROM documents WHERE uri LIKE '%again-%' GROUP BY ALL ORDER BY ALL"
+        assert yard.rows(counts) == [(1, 1), (2, 9)]
+
+    def test_a_comparison_that_needs_more_memory_gets_it(self, yard: Yard, monkeypatch: pytest.MonkeyPatch) -> None:
+        limits: list[Any] = []
+
+        def settle(database: duckdb.DuckDBPyConnection, *arguments: Any, **options: Any) -> None:
+            limits.append(database.execute("SELECT current_setting('memory_limit')").fetchone())
+            if len(limits) == 1:
+                raise duckdb.OutOfMemoryException("failed to pin block")
+            standing.settle(database, *arguments, **options)
+
+        yard.read("a", "same")
+        yard.read("b", "same=")
+        monkeypatch.setattr(draft, "settle", settle)
+        loader.publish(yard.home, yard.book)
+        assert limits == [("61.0 MiB",), ("953.6 MiB",)]
+        assert yard.rows(
+            "SELECT DISTINCT copy_count FROM documents WHERE text_id IN (SELECT text_id FROM documents WHERE uri = 'a')"
+        ) == [(2,)]
         assert yard.problems() == []
 
     def test_what_does_not_fit_into_memory_goes_beside_it(
