@@ -1,6 +1,7 @@
-"""How this process gives back the memory that it no longer uses.
+"""What memory this process has, and how it gives back what it no longer uses.
 
-Belongs here: settings of allocators.  Does not belong here: limits of what may be used (``loader``, ``tasks.pool``).
+Belongs here: settings of allocators, asking the system.  Does not belong here: limits of what may be used (``draft``,
+``queries``, ``tasks.pool``).
 """
 
 import contextlib
@@ -57,3 +58,12 @@ def set_aside_libraries() -> None:
                 first, last = (int(bound, 16) for bound in span.split("-"))
                 # Unlike MADV_DONTNEED it keeps what differs from the file.
                 madvise(first, last - first, _MADV_PAGEOUT)
+
+
+def private_bytes() -> int | None:
+    """What counts against a limit on this process's data; None where the system does not say."""
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/self/status").read_text(encoding="utf-8", errors="surrogateescape").splitlines():
+            if line.startswith("VmData:"):
+                return int(line.split()[1]) * 1024
+    return None

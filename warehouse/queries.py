@@ -10,6 +10,7 @@ an attached database and its own folder for temporary data open to COPY, so only
 
 import contextlib
 import re
+import resource
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -21,7 +22,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from warehouse import presence, snapshots
+from warehouse import memory, presence, snapshots
 from warehouse.errors import ConfigError, DamagedError, QueryError
 from warehouse.layout import Home
 from warehouse.schema import quoted
@@ -33,6 +34,9 @@ LOCK_DOWN = (
     "SET enable_external_access = false",
     "SET lock_configuration = true",
 )
+_UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB", "PiB")
+# What rows take on their way to a file or a terminal, and what the allocator holds back.
+_BESIDE_BYTES = 1_000_000_000
 _EXPLAIN = re.compile(r"\s*EXPLAIN\s+(ANALYZE\s+)?(\([^()]*\)\s*)?", re.IGNORECASE)
 
 
@@ -41,11 +45,13 @@ class QueryOptions:
     """What a statement may use; the defaults are DuckDB's own, for a person alone on a machine.
 
     ``memory`` is a size as DuckDB writes it (``2GB``); beyond it, data goes to a folder for temporary files that ends
-    with the query.  ``seconds`` counts from the first row asked for to the last; None for no limit.
+    with the query.  ``seconds`` counts from the first row asked for to the last; None for no limit.  ``is_alone`` says
+    that the process does nothing else: then it gets not much more memory than that in all.
     """
 
     memory: str | None = None
     seconds: float | None = None
+    is_alone: bool = False
 
 
 DEFAULTS = QueryOptions()
@@ -63,6 +69,28 @@ def _limit(connection: duckdb.DuckDBPyConnection, options: QueryOptions, spill: 
 
 
 @contextlib.contextmanager
+def _bounded(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """Let this process have what DuckDB may use, and some for all else.
+
+    DuckDB does not count what a single value takes, and ``SELECT range(1000000000)`` is one: 22 GB in spite of a limit
+    of 200 MB.
+    """
+    held = memory.private_bytes()
+    soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    ((limit,),) = connection.execute("SELECT current_setting('memory_limit')").fetchall()
+    size, unit = limit.split()
+    most = (held or 0) + int(float(size) * 1024 ** _UNITS.index(unit)) + _BESIDE_BYTES
+    if held is None or resource.RLIM_INFINITY != soft < most:
+        yield
+        return
+    resource.setrlimit(resource.RLIMIT_DATA, (most, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
+
+
+@contextlib.contextmanager
 def connected(
     path: Path, options: QueryOptions = DEFAULTS, attach: Attach | None = None
 ) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -73,7 +101,8 @@ def connected(
             attach(connection)
         for statement in LOCK_DOWN:
             connection.execute(statement)
-        yield connection
+        with _bounded(connection) if options.is_alone else contextlib.nullcontext():
+            yield connection
 
 
 def newest_or_error(home: Home) -> Path:
@@ -147,6 +176,8 @@ def _timed(connection: duckdb.DuckDBPyConnection, seconds: float | None) -> Iter
         raise
     finally:
         timer.cancel()
+        # It may be interrupting just now, which a connection that closes meanwhile does not survive.
+        timer.join()
 
 
 def _batches(connection: duckdb.DuckDBPyConnection, reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:

@@ -58,7 +58,7 @@ def sql(
     if format == "parquet" and output is None:
         raise ConfigError("--format parquet needs a file: -o FILE")
     settings = common.settings
-    options, results = QueryOptions(memory, seconds), ResultOptions(format, rows, raw)
+    options, results = QueryOptions(memory, seconds, is_alone=True), ResultOptions(format, rows, raw)
     attach = None
     if search:
         from warehouse.search import attacher

@@ -5,6 +5,7 @@ import io
 import json
 import math
 import os
+import resource
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,10 @@ from typing import Any
 import duckdb
 import pyarrow.parquet as pq
 import pytest
+
+needs_proc = pytest.mark.skipif(
+    not Path("/proc/self/status").exists(), reason="no /proc here: what memory a process has cannot be asked for"
+)
 
 
 @pytest.fixture(scope="module")
@@ -101,6 +106,28 @@ def test_limits_are_options(milled: Any) -> None:
         answer = milled.cli("sql", "SELECT 1", *words)
         assert answer.code == 2, words
         assert len(answer.err.splitlines()) == 1
+
+
+@needs_proc
+@pytest.mark.parametrize("value", ["range(1000000000)", "len(range(1000000000))", "repeat('a', 2000000000)"])
+def test_one_value_that_is_larger_than_memory_is_refused(milled: Any, value: str) -> None:
+    """DuckDB does not count what a single value takes: without a limit of ours the first takes 22 GB."""
+    before = resource.getrlimit(resource.RLIMIT_DATA)
+    answer = milled.newsmill("sql", f"SELECT {value} AS a", "--memory", "200MB")
+    assert answer.code == 1
+    assert answer.err.startswith("newsmill: Out of Memory Error")
+    assert answer.err.count("\n") == 1
+    assert milled.cli("sql", f"SELECT {value} AS a", "--memory", "200MB").code == 1
+    assert resource.getrlimit(resource.RLIMIT_DATA) == before
+
+
+@needs_proc
+def test_a_stricter_limit_of_the_shell_stays(milled: Any) -> None:
+    mebibytes = 900
+    limit = ["sh", "-c", f'ulimit -S -d {mebibytes * 1024}; exec "$@"', "-", *milled.command("sql", "--memory", "2GB")]
+    done = subprocess.run([*limit, "SELECT len(repeat('a', 1000000000))"], capture_output=True, check=False)
+    assert done.returncode == 1
+    assert b"Out of Memory" in done.stderr
 
 
 def test_a_file_keeps_its_mode_and_a_link_its_target(milled: Any, tmp_path: Path) -> None:

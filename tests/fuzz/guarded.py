@@ -17,7 +17,7 @@ from warehouse.errors import NewsmillError
 from warehouse.queries import QueryOptions
 
 SECRET = "zyxwolperdinger-7741"
-LIMITS = QueryOptions(memory="200MB", seconds=2)
+LIMITS = QueryOptions(memory="200MB", seconds=2, is_alone=True)
 # What stands for the planted file, the folder to write into and the newest snapshot.
 PIECES = (
     "SELECT", "FROM", "*", "WITH a AS (", ")", "(", "COPY", "TO", "INTO", "INSERT", "UPDATE documents SET text =",
@@ -41,7 +41,17 @@ PIECES = (
     "lambda x: x", "RETURNING *", "LATERAL", "TABLESAMPLE 1%", "OR REPLACE", "TEMP", "IF NOT EXISTS", "TYPE SQLITE",
     "BEGIN", "COMMIT", "ROLLBACK", "system.main.read_text('{secret}')", "memory.main.t", "temp.t", "main.documents",
     "COMMENT ON TABLE documents IS", "ALTER TABLE documents RENAME TO", "GRANT", "MERGE INTO documents", "TRUNCATE",
-    "recursive", "range(1000000000)", "repeat('a', 1000000000)", "write_log('{out}')", "INTERVAL 1 DAY", "NULL",
+    "recursive", "paragraphs", "segments", "v_rejects", "rejects", "language", "uri", "source",
+    "published_on", "WHERE true", "ORDER BY ALL", "GROUP BY ALL", "JOIN", "NATURAL JOIN", "(SELECT 1)", "upper(text)",
+    "||", "+", "IS NULL", "range(1000000000)", "repeat('a', 1000000000)", "write_log('{out}')", "INTERVAL 1 DAY",
+    "NULL",
+)  # fmt: skip
+
+
+# Most words in any order are no statement: these have one place that is open, so that much is let in.
+FORMS = (
+    "{}", "SELECT {}", "SELECT {} FROM documents", "FROM {}", "SELECT * FROM documents WHERE {}",
+    "SELECT * FROM ({}) AS a", "WITH a AS (FROM {}) FROM a LIMIT 3", "DESCRIBE {}",
 )  # fmt: skip
 
 
@@ -69,14 +79,15 @@ class Guarded:
                 yield name, hashlib.sha256(path.read_bytes()).hexdigest()
 
     def statement(self, data: bytes) -> str:
-        """A statement out of any bytes: pieces by number, and now and then a letter that is another."""
+        """A statement out of any bytes: a form, pieces by number, and now and then a letter that is another."""
+        form = FORMS[data[0] % len(FORMS)] if data else "{}"
         pieces = []
-        for byte in data:
+        for byte in data[1:]:
             if byte < len(PIECES):
                 pieces.append(PIECES[byte])
             elif pieces:
                 pieces[-1] = pieces[-1].swapcase() if byte % 2 else pieces[-1] + chr(byte)
-        words = " ".join(pieces)
+        words = form.replace("{}", " ".join(pieces))
         for name, path in (("secret", self.secret), ("out", self.out), ("newest", self.newest)):
             words = words.replace("{" + name + "}", str(path))
         return words
