@@ -132,7 +132,7 @@ def profile(outcome: Outcome) -> list[dict[str, object]]:
     >>> for row in profile(made):
     ...     print(*row.values())
     detecting languages batches 0.003 75 % 1500
-    publishing the run 0.001 25 % 500
+    loading and publishing the run 0.001 25 % 500
     """
     documents, every = outcome.counts.get("documents", 0), sum(outcome.timings.values()) or 1.0
     return [

@@ -14,9 +14,6 @@ import pyarrow as pa
 
 from warehouse import ddl
 
-# The documents of so many texts are compared at once, which takes some 30 MB.
-AT_ONCE = 50_000
-
 
 class Touched:
     """What commits changed: texts of documents that came or went, contents that may be current now, or no more.
@@ -55,22 +52,11 @@ def _forget(database: duckdb.DuckDBPyConnection) -> None:
 
 
 def _update(database: duckdb.DuckDBPyConnection) -> None:
-    """Update what ``_look`` has found, so many texts at once: what it takes to compare does not grow with the file."""
-    ((count,),) = database.execute("SELECT count(*) FROM temp.touched_texts").fetchall()
-    pieces = -(-int(count) // AT_ONCE)
-    if pieces > 1:
-        database.execute("ALTER TABLE temp.touched_texts RENAME TO every_touched_text")
-    for piece in range(pieces):
-        if pieces > 1:
-            database.execute(f"""
-                CREATE OR REPLACE TEMP TABLE touched_texts AS
-                SELECT text_id FROM temp.every_touched_text WHERE hash(text_id) % {pieces} = {piece}""")  # noqa: S608
-        database.execute(f"CREATE OR REPLACE TEMP TABLE standing AS {ddl.standing_text()}")
-        database.execute("""
-            UPDATE documents SET copy_count = standing.copy_count, is_distinct = standing.is_distinct
-            FROM standing WHERE documents.rowid = standing.row_place""")
-        database.execute("DROP TABLE temp.standing")
-    database.execute("DROP TABLE IF EXISTS temp.every_touched_text")
+    database.execute(f"CREATE OR REPLACE TEMP TABLE standing AS {ddl.standing_text()}")
+    database.execute("""
+        UPDATE documents SET copy_count = standing.copy_count, is_distinct = standing.is_distinct
+        FROM standing WHERE documents.rowid = standing.row_place""")
+    database.execute("DROP TABLE temp.standing")
     _forget(database)
 
 

@@ -110,7 +110,7 @@ def verify(
             if deep:
                 # A publish removes old ones.
                 with lock(home.lock("loader")):
-                    problems.extend(_altered_snapshots(home, book))
+                    problems.extend(_altered_snapshots(home, book, snapshots.newest(home) or newest))
             if deep and not damaged and _is_of_this_version(newest):
                 # Under the loader lock: a publish sweeps what it takes for the remains of a killed build.
                 with lock(home.lock("loader")):
@@ -154,10 +154,14 @@ def _snapshot_problems(home: Home, book: ledger.Ledger, path: Path, commits: lis
         yield from _derived_problems(database)
 
 
-def _altered_snapshots(home: Home, book: ledger.Ledger) -> Iterator[str]:
+def _altered_snapshots(home: Home, book: ledger.Ledger, newest: Path) -> Iterator[str]:
     """Every snapshot whose bytes are not those that were published; nothing is known of those of an older newsmill."""
-    for path in snapshots.altered(home, ledger.snapshot_sums(book)):
+    known = ledger.snapshot_sums(book)
+    for path in snapshots.altered(home, known):
         yield f"snapshot: {path.name} was altered: its sha256 is not the ledger's; run `newsmill rebuild`"
+    # It is noted before it gets its name: no kill leaves the one without the other.
+    if known and newest.name not in known:
+        yield f"ledger: it does not know the snapshot {newest.name}, so that nothing proves it; run `newsmill rebuild`"
 
 
 def _count_problems(book: ledger.Ledger, database: duckdb.DuckDBPyConnection) -> Iterator[str]:
