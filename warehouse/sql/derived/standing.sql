@@ -20,7 +20,7 @@ FROM (
             documents.is_distinct AS stored_distinct,
             coalesce(touched_contents.is_current, copy_count > 0) AS is_current
         FROM documents
-        SEMI JOIN touched_texts USING (text_id)
+        SEMI JOIN touched_texts ON hash(documents.text_id) = touched_texts.text_hash
         LEFT JOIN touched_contents ON touched_contents.file_id = documents.file_id
     ) AS touched
     WINDOW same_text AS (PARTITION BY text_id)
