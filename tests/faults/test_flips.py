@@ -220,7 +220,12 @@ def logs(mill: Any, tmp_path: Path, seeds: range, record: Callable[[str, object]
                 shutil.rmtree(home)
                 continue
             rebuilt = type(mill)(home=home, raw=mill.raw)
-            assert rebuilt.cli("rebuild", "--ledger").code == 0
+            answer = rebuilt.cli("rebuild", "--ledger")
+            if answer.code:
+                # What is lost is a snapshot's checksum only, which its commits can do without.
+                assert "is whole and stays" in answer.err
+                assert rebuilt.cli("rebuild").code == 0
+                assert rebuilt.problems(deep=True) == []
             assert rebuilt.one("SELECT count(*) FROM documents") == documents
         elif said(home / "ledger.sqlite") == said(whole / "ledger.sqlite"):
             outcomes["says the same"] += 1
