@@ -519,7 +519,7 @@ class TestPublish:
         limits: list[Any] = []
 
         def settle(database: duckdb.DuckDBPyConnection, *arguments: Any, **options: Any) -> None:
-            limits += database.execute("SELECT current_setting('memory_limit')").fetchall()
+            limits.extend(database.execute("SELECT current_setting('memory_limit')").fetchall())
             if len(limits) == 1:
                 raise duckdb.OutOfMemoryException("failed to pin block")
             standing.settle(database, *arguments, **options)
