@@ -21,7 +21,7 @@ from warehouse.durable import lock
 from warehouse.errors import WarehouseBusy
 
 # In batches of two: so many that a quick machine, too, is in the middle of them when something is killed.
-MANY = 800
+MANY = 6_000
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes are found in /proc")
 
@@ -31,7 +31,7 @@ def until(check: Callable[[], Any], seconds: float = 120, why: str = "it never c
     end = time.monotonic() + seconds
     while not (found := check()):
         assert time.monotonic() < end, why
-        time.sleep(0.1)
+        time.sleep(0.02)
     return found
 
 

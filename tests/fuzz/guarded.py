@@ -18,7 +18,8 @@ from warehouse.queries import QueryOptions
 
 SECRET = "zyxwolperdinger-7741"
 LIMITS = QueryOptions(memory="200MB", seconds=0.2, is_alone=True)
-# What stands for the planted file, the folder to write into and the newest snapshot.
+# What stands for the planted file, the folder to write into and the newest snapshot.  One value beyond the limit on
+# memory is enough: a text as large takes DuckDB seconds in which it hears no timer, and the fuzzer waits.
 PIECES = (
     "SELECT", "FROM", "*", "WITH a AS (", ")", "(", "COPY", "TO", "INTO", "INSERT", "UPDATE documents SET text =",
     "DELETE FROM documents", "DROP TABLE", "CREATE TABLE x AS", "CREATE MACRO m(a) AS", "CREATE SECRET", "ATTACH",
@@ -43,7 +44,7 @@ PIECES = (
     "COMMENT ON TABLE documents IS", "ALTER TABLE documents RENAME TO", "GRANT", "MERGE INTO documents", "TRUNCATE",
     "recursive", "paragraphs", "segments", "v_rejects", "rejects", "language", "uri", "source",
     "published_on", "WHERE true", "ORDER BY ALL", "GROUP BY ALL", "JOIN", "NATURAL JOIN", "(SELECT 1)", "upper(text)",
-    "||", "+", "IS NULL", "range(1000000000)", "repeat('a', 1000000000)", "write_log('{out}')", "INTERVAL 1 DAY",
+    "||", "+", "IS NULL", "range(1000000000)", "repeat('a', 10000000)", "write_log('{out}')", "INTERVAL 1 DAY",
     "NULL",
 )  # fmt: skip
 
