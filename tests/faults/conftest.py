@@ -5,7 +5,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +44,22 @@ def memory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def mutated(tmp_path: Path) -> Callable[[str], dict[str, str]]:
+    """A function from Python code to an environment in which every Python process begins with it: another build.
+
+    It runs before anything else is imported, in the forked workers' template too.
+    """
+
+    def write(code: str) -> dict[str, str]:
+        folder = tmp_path / "mutated"
+        folder.mkdir(exist_ok=True)
+        (folder / "sitecustomize.py").write_text(code)
+        return {"PYTHONPATH": str(folder)}
+
+    return write
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

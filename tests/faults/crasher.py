@@ -262,6 +262,15 @@ def lazy_ledger() -> None:
     store._engine = lazy
 
 
+def restore_in_place() -> None:
+    """Mutant: a ledger that is made anew stands under its name before it holds anything."""
+    from warehouse import rebuild
+
+    rebuild.tempfile = SimpleNamespace(mkdtemp=lambda **options: str(options["dir"]))
+    rebuild.shutil = SimpleNamespace(rmtree=lambda *_arguments, **_options: None)
+    rebuild._aside = rebuild.rename_durably = lambda *_paths: None
+
+
 ACKS: list[str] = []
 MUTANTS: dict[str, Callable[[], None]] = {
     "commit before parts": commit_before_parts,
@@ -272,6 +281,7 @@ MUTANTS: dict[str, Callable[[], None]] = {
     "unflushed": partial(not_flushing, lambda _path: True),
     "unflushed parts": partial(not_flushing, lambda path: "lake" in path.parts and path.is_file()),
     "lazy ledger": lazy_ledger,
+    "restored in place": restore_in_place,
 }
 
 

@@ -73,16 +73,16 @@ def test_the_same_number_gives_the_same_file(tmp_path: Path, samples: Path) -> N
 
 
 def test_a_worker_that_dies_of_a_file_is_noticed(
-    place: Any, samples: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path,
+    place: Any, samples: Path, monkeypatch: pytest.MonkeyPatch, mutated: Callable[[str], dict[str, str]],
     record_property: Callable[[str, object], None],
 ) -> None:  # fmt: skip
     """The canary: a build in which one kind of file kills whoever reads it."""
-    (tmp_path / "sitecustomize.py").write_text(
+    environment = mutated(
         "import os, signal\nfrom tasks import record\nreal = record.prepared\n\n\ndef odd(records):\n"
         "    if any('Meldung 0.' in getattr(found, 'text', '') for found in records):\n"
         f"        os.kill(os.getpid(), {int(signal.SIGKILL)})\n    return real(records)\n\n\nrecord.prepared = odd\n"
     )
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("PYTHONPATH", environment["PYTHONPATH"])
     monkeypatch.setattr(hostile, "ODD", {})
     monkeypatch.setattr(hostile, "FORMATS", {})
     monkeypatch.setattr(hostile, "TEXTS", {"UTF-16": hostile.TEXTS["UTF-16"], "short": hostile.TEXTS["short"]})

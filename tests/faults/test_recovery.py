@@ -4,7 +4,7 @@ import os
 import resource
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +53,48 @@ def test_a_run_after_a_kill(
     record_property: Callable[[str, object], None],
 ) -> None:  # fmt: skip
     mill = new_mill("recovered")
+    took, busy = recovered(mill, started, shim, files, write_news)
+    record_property("recovery", {"files": files, "seconds": round(took, 2), "cpu": round(busy, 2)})
+    print(
+        f"{files} files known: the run after a kill took {took:.1f} s, {busy:.1f} s of CPU; start and publish are in it"
+    )
+    assert busy < seconds
+
+
+@pytest.mark.faults
+def test_a_recovery_that_looks_through_all_for_each_is_noticed(
+    new_mill: Any, started: Any, shim: Path, write_news: Callable[[int], str], mutated: Callable[[str], dict[str, str]]
+) -> None:
+    """The canary: what the ledger knows is looked up path by path, and no index helps."""
+    _, busy = recovered(new_mill("slow"), started, shim, 10_000, write_news, mutated(LOOKS_THROUGH_ALL))
+    assert busy > 5
+
+
+# A kill is looked for in each path's sightings.
+LOOKS_THROUGH_ALL = """
+import sys
+if any(word.endswith("newsmill") for word in sys.orig_argv):
+    import sqlalchemy as sa
+    from warehouse import ledger
+
+    real = ledger.mark_crashed
+
+    def crashed(book):
+        with book.reading() as connection:
+            uris = connection.execute(sa.text("SELECT uri FROM sightings")).scalars().all()
+            for uri in uris:
+                connection.execute(sa.text("SELECT max(commit_no) FROM sightings WHERE uri || '' = :uri"), {"uri": uri})
+        return real(book)
+
+    ledger.mark_crashed = crashed
+"""
+
+
+def recovered(
+    mill: Any, started: Any, shim: Path, files: int, write_news: Callable[[int], str],
+    environment: Mapping[str, str] | None = None,
+) -> tuple[float, float]:  # fmt: skip
+    """An ingest that is killed, and the next in another environment: how many seconds that took, and of CPU."""
     known_unread(mill, files)
     raw = mill.home / "inbox" / "wire"
     raw.mkdir(parents=True)
@@ -64,7 +106,7 @@ def test_a_run_after_a_kill(
     killed = started(mill.command(*words), env={**os.environ, **crash})
     assert killed.wait(600) == -signal.SIGKILL
     began, before = time.monotonic(), resource.getrusage(resource.RUSAGE_CHILDREN)
-    answer = mill.newsmill(*words, seconds=600)
+    answer = mill.newsmill(*words, seconds=600, env=environment)
     took, after = time.monotonic() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
     # What counts is its own time: who else is on the machine says nothing of newsmill.
     busy = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
@@ -72,8 +114,4 @@ def test_a_run_after_a_kill(
     assert mill.one("SELECT count(*) FROM documents") == NEW
     assert mill.one("SELECT count(*) FROM files") == files + NEW
     assert mill.problems() == []
-    record_property("recovery", {"files": files, "seconds": round(took, 2), "cpu": round(busy, 2)})
-    print(
-        f"{files} files known: the run after a kill took {took:.1f} s, {busy:.1f} s of CPU; start and publish are in it"
-    )
-    assert busy < seconds
+    return took, busy

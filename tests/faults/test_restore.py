@@ -2,12 +2,15 @@
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 from campaign import Call, Crasher, spread, steps
+
+from warehouse import ledger
 
 
 def known(mill: Any) -> dict[str, Any]:
@@ -25,11 +28,33 @@ def ended(mill: Any) -> list[str]:
     return list(mill.problems(deep=True))
 
 
-@pytest.mark.faults
-def test_20_kills_of_a_rebuilt_ledger(
-    memory: Path, shim: Path, mill_type: Any, write_news: Callable[[int], str],
-    record_property: Callable[[str, object], None],
-) -> None:  # fmt: skip
+@dataclass
+class Restoring:
+    """A fork server, a home whose ledger can be lost, and what must be known when it was made anew."""
+
+    crasher: Crasher
+    mill_type: Any
+    base: Path
+    calls: list[Call]
+    wanted: dict[str, Any]
+
+    def killed(self, call: Call, mutant: str | None = None) -> list[str]:
+        """What does not hold after a kill at a call and the way back."""
+        home = self.crasher.home(self.base)
+        answer = self.crasher.work(home, call.number, work="restore", mutant=mutant)
+        assert answer["status"] == -9, answer
+        mill = self.mill_type(home=home, raw=self.crasher.raw)
+        problems = ended(mill)
+        if not problems and known(mill) != self.wanted:
+            problems = ["the rows differ"]
+        if problems:
+            problems.append(self.crasher.log(home))
+        shutil.rmtree(home.parent)
+        return problems
+
+
+@pytest.fixture(scope="module")
+def restoring(memory: Path, shim: Path, mill_type: Any, write_news: Callable[[int], str]) -> Iterator[Restoring]:
     folder = memory / "restored"
     (folder / "raw").mkdir(parents=True)
     for number in range(4):
@@ -40,20 +65,25 @@ def test_20_kills_of_a_rebuilt_ledger(
     try:
         base, _ = crasher.traced(work="cuts")
         _, calls = crasher.traced(copy_of=base, work="restore")
-        wanted = known(mill_type(home=base, raw=crasher.raw))
-        chosen: list[Call] = [group[len(group) // 2] for group in spread(steps(calls), 20)]
-        failed: dict[str, Any] = {}
-        for call in chosen:
-            home = crasher.home(base)
-            answer = crasher.work(home, call.number, work="restore")
-            assert answer["status"] == -9, answer
-            mill = mill_type(home=home, raw=crasher.raw)
-            problems = ended(mill)
-            if problems or known(mill) != wanted:
-                failed[f"{call.kind} of {call.path}"] = [*problems, crasher.log(home)]
-            shutil.rmtree(home.parent)
-        record_property("faults", len(chosen))
-        record_property("survived", len(chosen) - len(failed))
-        assert failed == {}
+        yield Restoring(crasher, mill_type, base, calls, known(mill_type(home=base, raw=crasher.raw)))
     finally:
         crasher.stop()
+
+
+@pytest.mark.faults
+def test_20_kills_of_a_rebuilt_ledger(restoring: Restoring, record_property: Callable[[str, object], None]) -> None:
+    chosen: list[Call] = [group[len(group) // 2] for group in spread(steps(restoring.calls), 20)]
+    failed = {f"{call.kind} of {call.path}": found for call in chosen if (found := restoring.killed(call))}
+    record_property("faults", len(chosen))
+    record_property("survived", len(chosen) - len(failed))
+    assert failed == {}
+
+
+@pytest.mark.faults
+def test_a_ledger_that_is_made_anew_in_place_is_noticed(restoring: Restoring, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The canary: an empty ledger under its name, and nobody who holds it beside the snapshot."""
+    _, calls = restoring.crasher.traced("restored in place", copy_of=restoring.base, work="restore")
+    monkeypatch.setattr(ledger, "check_beside", lambda *_arguments: None)
+    moment = next(call for call in calls if call.path == "/ledger.sqlite-wal" and "write" in call.kind)
+    problems = restoring.killed(moment, "restored in place")
+    assert problems, f"went through at {moment}"

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,41 @@ def end_readers(readers: list["subprocess.Popen[bytes]"]) -> list[dict[str, Any]
 )
 def test_readers_never_notice_two_processes_that_ingest(mill: Any, started: Any, rounds: int, files: int) -> None:
     """Documents and segments of a batch appear together, no count ever falls, no look fails."""
+    read_beside_two_ingests(mill, started, rounds, files)
+
+
+# A document is seen before its paragraphs.
+PUBLISHES_HALF = """
+import shutil
+import duckdb
+from warehouse import snapshots
+
+real = snapshots.publish_file
+
+def twice(home, built):
+    half = built.with_name(built.name + "-half")
+    shutil.copyfile(built, half)
+    with duckdb.connect(str(half)) as connection:
+        connection.execute("DELETE FROM paragraphs WHERE document_id IN (SELECT document_id FROM documents LIMIT 1)")
+    real(home, half)
+    return real(home, built)
+
+snapshots.publish_file = twice
+"""
+
+
+def test_a_build_that_publishes_half_a_batch_is_noticed(
+    mill: Any, started: Any, mutated: Callable[[str], dict[str, str]]
+) -> None:
+    """The canary of readers."""
+    with pytest.raises(AssertionError, match="torn"):
+        read_beside_two_ingests(mill, started, 1, 6, mutated(PUBLISHES_HALF))
+
+
+def read_beside_two_ingests(
+    mill: Any, started: Any, rounds: int, files: int, environment: Mapping[str, str] | None = None
+) -> None:
+    """Three readers who never pause beside two processes of such an environment, which ingest."""
     mill.fill(3)
     mill.ingest()
     quiet_readers = begin_readers(mill, started, 3)
@@ -40,14 +76,14 @@ def test_readers_never_notice_two_processes_that_ingest(mill: Any, started: Any,
     readers = begin_readers(mill, started, 3)
     feeders = [
         started([sys.executable, HERE / "feeder.py", mill.home, mill.raw.parent / f"raw{number}",
-                 str(10_000 * (number + 1)), str(rounds), str(files)])
+                 str(10_000 * (number + 1)), str(rounds), str(files)], env={**os.environ, **(environment or {})})
         for number in range(2)
     ]  # fmt: skip
     assert [feeder.wait(900) for feeder in feeders] == [0, 0]
     time.sleep(0.5)
     busy = end_readers(readers)
     for reader in (*quiet, *busy):
-        assert (reader["errors"], reader["torn"], reader["fell"]) == ([], [], [])
+        assert (reader["errors"], reader["torn"], reader["fell"]) == ([], [], []), "errors, torn, fell"
         assert reader["looks"] > 3
     documents = 3 + 2 * rounds * files
     assert [reader["last"][0] for reader in busy] == [documents] * 3, "the last publish is seen by all"

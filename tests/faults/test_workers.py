@@ -2,6 +2,7 @@
 
 import os
 import signal
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -34,12 +35,17 @@ record.prepared = odd
 """
 
 
+# A build that gives up a batch whose worker died, instead of halving it.
+GIVES_UP = """
+from tasks import plan
+
+plan.halves = lambda batch: iter(())
+"""
+
+
 @pytest.fixture
-def odd(tmp_path: Path) -> dict[str, str]:
-    folder = tmp_path / "odd"
-    folder.mkdir()
-    (folder / "sitecustomize.py").write_text(ODD)
-    return {"PYTHONPATH": str(folder)}
+def odd(mutated: Callable[[str], dict[str, str]]) -> dict[str, str]:
+    return mutated(ODD)
 
 
 # Only in the template and what it forks; this process hashes one file at once, so that workers come to hash as well.
@@ -87,24 +93,33 @@ REFUSED = {
 
 
 def test_what_kills_its_worker_is_alone_refused(mill: Any, odd: dict[str, str]) -> None:
-    mill.fill(40)
-    plant(mill, *REFUSED)
-    answer = ingest(mill, odd)
-    assert answer.code == 0, answer.err
-    found = [tuple(row.values()) for row in mill.rows("SELECT uri, stage, reason, detail FROM rejects ORDER BY uri")]
-    assert [(uri.partition("_")[2].removesuffix(".txt"), stage) for uri, stage, _, _ in found] == [
-        (word, "read") for word in REFUSED
-    ]
-    for (_, _, reason, detail), (expected, telling) in zip(found, REFUSED.values(), strict=True):
-        assert (reason, telling in detail) == (expected, True), detail
-    assert mill.one("SELECT count(*) FROM documents") == 40
-    assert mill.problems(deep=True) == []
+    assert_alone_refused(mill, odd)
     # Refused is settled: nothing is tried again by itself, and a replay takes what no longer kills.
     assert "unchanged" in ingest(mill, odd).out
     again = mill.newsmill("replay", "--reason", "crash", "--direct")
     assert again.code == 0, again.err
     assert mill.one("SELECT count(*) FROM documents") == 44
     assert mill.rows("SELECT reason FROM rejects") == [{"reason": "timeout"}]
+    assert mill.problems(deep=True) == []
+
+
+def test_a_build_that_does_not_halve_is_noticed(mill: Any, mutated: Callable[[str], dict[str, str]]) -> None:
+    """The canary of workers: the neighbours of what kills are lost with it."""
+    with pytest.raises(AssertionError, match="are refused"):
+        assert_alone_refused(mill, mutated(ODD + GIVES_UP))
+
+
+def assert_alone_refused(mill: Any, environment: dict[str, str]) -> None:
+    mill.fill(40)
+    plant(mill, *REFUSED)
+    answer = ingest(mill, environment)
+    assert answer.code == 0, answer.err
+    found = [tuple(row.values()) for row in mill.rows("SELECT uri, stage, reason, detail FROM rejects ORDER BY uri")]
+    blamed = [(uri.partition("_")[2].removesuffix(".txt"), stage) for uri, stage, _, _ in found]
+    assert blamed == [(word, "read") for word in REFUSED], f"{blamed} are refused"
+    for (_, _, reason, detail), (expected, telling) in zip(found, REFUSED.values(), strict=True):
+        assert (reason, telling in detail) == (expected, True), detail
+    assert mill.one("SELECT count(*) FROM documents") == 40
     assert mill.problems(deep=True) == []
 
 
@@ -171,16 +186,15 @@ def test_a_file_that_killed_two_runs_does_not_kill_a_third(mill: Any, odd: dict[
     assert mill.problems(deep=True) == []
 
 
-def test_a_worker_that_dies_while_it_hashes_loses_and_refuses_nothing(mill: Any, tmp_path: Path) -> None:
-    folder = tmp_path / "dying"
-    folder.mkdir()
+def test_a_worker_that_dies_while_it_hashes_loses_and_refuses_nothing(
+    mill: Any, tmp_path: Path, mutated: Callable[[str], dict[str, str]]
+) -> None:
     marks = f"{tmp_path}/hashed-"
-    (folder / "sitecustomize.py").write_text(DYING.format(marks=marks))
     mill.fill(70)
     # The last of them: those before are hashed by the run itself, while workers are still to come.
     for number, word in enumerate(("KILLS", "HANGS")):
         (mill.raw / f"9{number}_{word}.txt").write_text(f" date 2019-04 Dieser Text {word} niemanden.\n")
-    answer = ingest(mill, {"PYTHONPATH": str(folder)})
+    answer = ingest(mill, mutated(DYING.format(marks=marks)))
     assert answer.code == 0, answer.err
     assert [Path(marks + word).read_text() for word in ("KILLS", "HANGS")] == ["x", "x"]
     assert mill.one("SELECT count(*) FROM documents") == 72
