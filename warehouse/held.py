@@ -43,7 +43,8 @@ class HeldRows:
     def of(self, commit: Commit) -> dict[str, pa.Table]:
         """By kind of part, the rows of the commit's batch."""
         if not commit.is_moved:
-            return {part.kind: parts.read(self.home, part) for part in commit.parts}
+            # In one piece from the start: whoever needs it so later would hold both.
+            return {part.kind: parts.read(self.home, part).combine_chunks() for part in commit.parts}
         if commit.parts != self.parts:
             # Let go of the last before reading the next: each may be as large as memory is meant to hold.
             self.parts, self.held = (), {}

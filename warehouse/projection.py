@@ -5,6 +5,7 @@ Belongs here: pure functions of Arrow tables; ids, offsets, counts and places.  
 """
 
 import hashlib
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -86,8 +87,11 @@ def _character_counts(data: np.ndarray[Any, Any], cuts: np.ndarray[Any, Any]) ->
     return counts
 
 
-def _hashes(texts: pa.Array) -> pa.Array:
-    return pa.array([hashlib.sha256(t.encode()).hexdigest()[:32] for t in texts.to_pylist()], pa.string())
+def _hashes(data: np.ndarray[Any, Any], offsets: np.ndarray[Any, Any]) -> pa.Array:
+    """Of each piece of the bytes, where they lie: as strings all texts of a batch would be there twice more."""
+    return pa.array(
+        [hashlib.sha256(data[a:b]).hexdigest()[:32] for a, b in itertools.pairwise(offsets.tolist())], pa.string()
+    )
 
 
 def document_tables(documents: pa.Table, files: pa.Table, live: LIVE) -> dict[str, pa.Table]:
@@ -99,7 +103,7 @@ def document_tables(documents: pa.Table, files: pa.Table, live: LIVE) -> dict[st
     documents = documents.combine_chunks()
     if documents.num_rows == 0:
         return {}
-    column = {name: documents[name].combine_chunks() for name in documents.schema.names}
+    column = {name: documents[name].chunk(0) for name in documents.schema.names}
     text: pa.Array = column["text"]
     ids = pa.array([document_id(f, o) for f, o in zip(column["file_id"].to_pylist(), column["ordinal"].to_pylist(),
                                                       strict=True)])  # fmt: skip
@@ -139,7 +143,7 @@ def document_tables(documents: pa.Table, files: pa.Table, live: LIVE) -> dict[st
         "document_id": ids,
         "uri": pa.array([member_uri(uri, inside) for (uri, _), inside in zip(found, members, strict=True)]),
         "source": pa.array([source for _, source in found]),
-        "text_id": _hashes(text),
+        "text_id": _hashes(data, offsets),
         "char_count": pa.array(np.diff(bounds)),
         "paragraph_count": pa.array(paragraph_counts),
         "segment_count": pa.array(segment_counts),
