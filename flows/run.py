@@ -101,6 +101,7 @@ def _discover_options(settings: Settings) -> DiscoverOptions:
         settle_seconds=settings.settle_seconds,
         max_file_bytes=settings.max_file_bytes,
         max_stream_bytes=settings.max_stream_bytes,
+        reader=settings.reader,
     )
 
 
@@ -199,6 +200,7 @@ def replay(
             run.is_replay = True
             with run.pool(len(chosen.files), sum(file.stamp.size_bytes for file in chosen.files)) as pool:
                 run.process(sorted(chosen.files, key=plan.order), len(chosen.files), pool)
+            run.outcome.count("replaced", ledger.replaced_documents(book, run.outcome.run_id))
             return run.finish()
 
 

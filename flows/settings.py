@@ -100,6 +100,9 @@ class Settings(BaseModel):
         5, ge=0, le=100, description="titles, and a file a reason, that a run shows on a Prefect server; 0 for none"
     )
     encoding: str | None = Field(None, description="encoding hint for every file; wins over detection")
+    reader: str | None = Field(
+        None, description="format of every file, whatever its name and content say, as plain; containers are opened"
+    )
     cache: Path | None = Field(None, description="folder for compiled tables; default the user's cache folder")
 
     @field_validator("home")
@@ -128,9 +131,20 @@ class Settings(BaseModel):
             raise ValueError("Python knows no such text encoding") from error
         return codecs.lookup(encoding).name
 
+    @field_validator("reader")
+    @classmethod
+    def _reads(cls, reader: str | None) -> str | None:
+        if reader is None:
+            return None
+        from tasks.readers import READERS
+
+        if reader not in READERS:
+            raise ValueError(f"known are {', '.join(READERS)}")
+        return reader
+
     def row_settings(self) -> dict[str, Any]:
         """Those settings that can change a row."""
-        names = ("encoding", "fields", *GUARDS)
+        names = ("encoding", "reader", "fields", *GUARDS)
         return {name: getattr(self, name) for name in names}
 
     def document_options(self, *, reader: str | None = None, language: str | None = None) -> "DocumentOptions":
@@ -140,7 +154,7 @@ class Settings(BaseModel):
 
         return DocumentOptions(
             read=ReadOptions(encoding=self.encoding, **{name: getattr(self, name) for name in GUARDS}),
-            reader=reader,
+            reader=reader or self.reader,
             language=language,
             fields=tuple((source, tuple(sorted(names.items()))) for source, names in sorted(self.fields.items())),
         )

@@ -106,6 +106,20 @@ def headline(outcome: Outcome) -> str:
     )
 
 
+def remarks(outcome: Outcome) -> list[str]:
+    """What the counts of files do not tell, a sentence each.
+
+    >>> remarks(Outcome("r", counts={"ingested": 1, "documents": 3, "record_rejects": 2, "replaced": 7}))
+    ['2 records were refused, each with a reason.', 'They take the place of 7 documents that there were before.']
+    """
+    counts = outcome.counts
+    refused = counts.get("record_rejects", 0)
+    told = [f"{refused} record{'s were' if refused != 1 else ' was'} refused, each with a reason."] if refused else []
+    if replaced := counts.get("replaced", 0):
+        told.append(f"They take the place of {replaced} document{'s' * (replaced != 1)} that there were before.")
+    return told
+
+
 def _files(count: int) -> str:
     return f"{count} file{'s' * (count != 1)}"
 
@@ -154,7 +168,7 @@ def next_command(outcome: Outcome) -> str:
         return "newsmill ingest PATH"
     if outcome.failures:
         return "newsmill status"
-    if outcome.counts.get("rejected") and outcome.is_news:
+    if (outcome.counts.get("rejected") or outcome.counts.get("record_rejects")) and outcome.is_news:
         return "newsmill rejects"
     if outcome.counts.get("deferred"):
         return "newsmill status"

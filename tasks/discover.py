@@ -35,13 +35,15 @@ class DiscoverOptions:
     ``ignored_suffixes``: names that tools give to files they are still writing.  ``settle_seconds``: how long a file
     must have been left alone; 0 because who calls ingest wants it now, and a file that changes while it is read is
     deferred anyway.  ``max_file_bytes``: a plain text of more than 256 MB is no document; ``max_stream_bytes``: what
-    goes through in pieces may be larger, but a file of more than 1 TB is a mistake.
+    goes through in pieces may be larger, but a file of more than 1 TB is a mistake.  ``reader``: the format of all
+    files, where a person says it.
     """
 
     ignored_suffixes: tuple[str, ...] = (".part", ".tmp", ".crdownload", ".swp", "~")
     settle_seconds: float = 0.0
     max_file_bytes: int = 256_000_000
     max_stream_bytes: int = 1_000_000_000_000
+    reader: str | None = None
 
 
 @dataclass(slots=True)
@@ -108,7 +110,7 @@ def _too_large(file: RawFile, options: DiscoverOptions) -> tuple[Reason, str] | 
     from tasks.readers import is_streaming
     from tasks.readers.bounded import HEAD
 
-    if not is_streaming(name_of(file.uri), raw_files.head(file.path, HEAD)):
+    if not is_streaming(name_of(file.uri), raw_files.head(file.path, HEAD), options.reader):
         return Reason.TOO_LARGE, f"{size} bytes; max_file_bytes is {options.max_file_bytes}"
     if size > options.max_stream_bytes:
         return Reason.TOO_LARGE, f"{size} bytes; max_stream_bytes is {options.max_stream_bytes}"

@@ -14,7 +14,7 @@ import unicodedata
 from tasks.text import language
 
 # Raised by whoever changes what a row can hold; the golden tests insist.
-NUMBER = 2
+NUMBER = 3
 LIBRARIES = (
     "PyYAML", "chardet", "ftfy", "htmldate", "jusText", "lxml", "markdown-it-py", "pyarrow", "regex", "sentencex",
     "trafilatura",

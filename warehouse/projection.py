@@ -90,7 +90,8 @@ def _character_counts(data: np.ndarray[Any, Any], cuts: np.ndarray[Any, Any]) ->
 def _hashes(data: np.ndarray[Any, Any], offsets: np.ndarray[Any, Any]) -> pa.Array:
     """Of each piece of the bytes, where they lie: as strings all texts of a batch would be there twice more."""
     return pa.array(
-        [hashlib.sha256(data[a:b]).hexdigest()[:32] for a, b in itertools.pairwise(offsets.tolist())], pa.string()
+        [hashlib.sha256(data[a:b].tobytes()).hexdigest()[:32] for a, b in itertools.pairwise(offsets.tolist())],
+        pa.string(),
     )
 
 

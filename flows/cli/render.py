@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from flows.summary import PATHS, Outcome, Progress, headline, next_command
+from flows.summary import PATHS, Outcome, Progress, headline, next_command, remarks
 
 NUMBERS = (int, float, Decimal)
 
@@ -140,6 +140,8 @@ def show_outcome(outcome: Outcome, form: str) -> None:
     rows = [{"files": outcome.counts[name], "": words} for name, words in PATHS.items() if outcome.counts.get(name)]
     if rows:
         out.print(table(rows, ["files", ""]))
+    for sentence in remarks(outcome):
+        out.print(sentence)
     for failure in outcome.failures:
         out.print(visible(failure), style="red")
     for file_id in outcome.missing:

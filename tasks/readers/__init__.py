@@ -43,6 +43,12 @@ class Reader:
         check: Callable[[bytes], bool] | None = getattr(importlib.import_module(self.module), "begins", None)
         return check is not None and check(head)
 
+    def overrules(self, named: str, head: bytes) -> bool:
+        """Whether these first bytes are this format's whatever the name says, where that is another's, ``named``."""
+        check: Callable[[str, bytes], bool] | None
+        check = getattr(importlib.import_module(self.module), "overrules", None)
+        return check is not None and check(named, head)
+
     def read(self, stream: BinaryIO, options: ReadOptions) -> Iterator[RawDocument | Reject]:
         """The records of a stream."""
         read: Read = importlib.import_module(self.module).read
@@ -114,8 +120,8 @@ READERS: dict[str, Reader] = {
         module="tasks.readers.markdown",
         suffixes=(".md", ".markdown"),
         title="Markdown with front matter",
-        mapped="One file is one document without its marks; the fields of a YAML or TOML front matter are mapped as "
-        "JSON fields are.",
+        mapped="One file is one document without its marks; code stands as it is, a row of a table on a line; the "
+        "fields of a YAML or TOML front matter are mapped as JSON fields are.",
         example="---\ntitle: Rain\ndate: 2019-04-25\n---\nIt rained *all* day.",
         options=("fields", "encoding", "max_page_bytes"),
     ),
@@ -123,8 +129,9 @@ READERS: dict[str, Reader] = {
         module="tasks.readers.mail",
         suffixes=(".eml",),
         title="e-mail",
-        mapped="One mail is one document: its plain part, else its HTML; Subject is the title, From the authors, Date "
-        "the date, Message-ID the id, other headers and the names of attachments are kept.",
+        mapped="One mail is one document: its parts that are text, one behind the other, of alternatives the plain "
+        "one, else the HTML, and those of a mail that it forwards; Subject is the title, From the authors, Date the "
+        "date, Message-ID the id, other headers and the names of attachments are kept.",
         example="From: Ada Holm <ada@news.example>\nSubject: Rain\nDate: Thu, 25 Apr 2019 08:52:00 +0200\n\n"
         "It rained all day.",
         options=("encoding", "max_file_bytes"),
@@ -160,25 +167,35 @@ def _named(name: str) -> str | None:
 def reader_for(name: str, head: bytes = b"") -> str | None:
     r"""The reader that takes a file of this name that begins with these bytes; None where none does.
 
-    Bytes that are certain win over the name, the name over bytes that only look like a format.
+    Bytes that are certain win over the name, as do those of a page, of JSON or of a mail, which people save under
+    any name; the name wins over bytes that only look like a format.
 
     >>> reader_for("000_ad13c6fc177309bb.TXT"), reader_for("photo.jpg"), reader_for("page.php", b"<!doctype html>")
     ('plain', None, 'html')
-    >>> reader_for("a.txt", b"WARC/1.0\r\n"), reader_for("a.txt", b'{"text": "a"}')
-    ('warc', 'plain')
+    >>> reader_for("a.txt", b"WARC/1.0\r\n"), reader_for("a.txt", b'{"text": "a"}'), reader_for("a.txt", b"{a} b")
+    ('warc', 'json_lines', 'plain')
     """
     named = _named(name)
-    if named == "plain" and head[:1] not in (b"W", b"P"):
+    if not head or (named == "plain" and not _may_be_another(head)):
         return named
-    certain = (key for key, reader in READERS.items() if reader.is_certain)
-    likely = () if named else (key for key, reader in READERS.items() if not reader.is_certain)
-    found = next((key for key in certain if head and READERS[key].begins(head)), None) or named
-    return found or next((key for key in likely if head and READERS[key].begins(head)), None)
+    if named is None:
+        ordered = sorted(READERS, key=lambda key: not READERS[key].is_certain)
+        return next((key for key in ordered if READERS[key].begins(head)), None)
+    for key, reader in READERS.items():
+        if key != named and (reader.begins(head) if reader.is_certain else reader.overrules(named, head)):
+            return key
+    return named
 
 
-def is_streaming(name: str, head: bytes = b"") -> bool:
+def _may_be_another(head: bytes) -> bool:
+    """A quick look at a text: whether its beginning has any of the marks with which other formats begin."""
+    start = head[:64].lstrip(b"\xef\xbb\xbf \t\r\n")
+    return start[:1] in (b"W", b"P", b"<", b"{", b"[") or b":" in start[:16]
+
+
+def is_streaming(name: str, head: bytes = b"", forced: str | None = None) -> bool:
     """Whether a file goes through in pieces, so that only one record of it has to be held."""
-    reader = reader_for(name, head)
+    reader = forced or reader_for(name, head)
     return name.lower().endswith(container_endings()) or (reader is not None and READERS[reader].is_streaming)
 
 

@@ -8,6 +8,7 @@ days (04/05/2019) means none.
 """
 
 import re
+import unicodedata
 from datetime import date, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import NamedTuple
@@ -25,17 +26,27 @@ _ISO = re.compile(
 _COMPACT = re.compile(r"(?P<year>\d{4})(?P<month>\d{2})(?P<day>\d{2})(?:T?\d{4,6})?(?:\.\d+)?(?:Z|[+-]\d{2}:?\d{2})?")
 _DAY_FIRST = re.compile(r"(?P<a>\d{1,2})(?P<mark>[./-])(?P<b>\d{1,2})(?P=mark)(?P<year>\d{4})(?:[,T\s].*)?", re.DOTALL)
 _MONTH_YEAR = re.compile(r"(?P<month>\d{1,2})[./](?P<year>\d{4})")
+# In English, German, French, Spanish, Italian, Portuguese and Dutch, without accents: no name has two meanings.
 _MONTHS = {
     name: number
     for number, names in enumerate(
-        ("january jan", "february feb", "march mar", "april apr", "may", "june jun", "july jul", "august aug",
-         "september sep sept", "october oct", "november nov", "december dec"), start=1
+        ("january jan janv ene januar janner janvier enero gennaio janeiro januari",
+         "february feb fevr februar feber fevrier febrero febbraio fevereiro februari",
+         "march mar mrt marz mars marzo marco maart", "april apr avr abr avril abril aprile",
+         "may mai mayo maggio maio mei",
+         "june jun juni juin junio giugno junho", "july jul juil juli juillet julio luglio julho",
+         "august aug ago aout agosto augustus", "september sep sept septembre septiembre settembre setembro",
+         "october oct okt oktober octobre octubre ottobre outubro", "november nov novembre noviembre novembro",
+         "december dec dez dic dezember decembre diciembre dicembre dezembro"), start=1
     )
     for name in names.split()
 }  # fmt: skip
+_CJK = re.compile(
+    r"(?P<year>\d{4})\s?[年년](?:\s?(?P<month>\d{1,2})\s?[月월](?:\s?(?P<day>\d{1,2})\s?[日일])?)?(?:\s.*)?", re.DOTALL
+)
 _NAMED = re.compile(
-    r"(?:[a-z]+,\s+)?(?:(?P<day>\d{1,2})(?:st|nd|rd|th|\.)?\s+(?P<month>[a-z]+)\.?|(?P<first>[a-z]+)\.?\s+"
-    r"(?P<after>\d{1,2})(?:st|nd|rd|th)?|(?P<alone>[a-z]+)\.?),?\s+(?P<year>\d{4})(?:[,\s].*)?",
+    r"(?:[a-z]+,\s+|[a-z]+\s+(?=\d))?(?:(?P<day>\d{1,2})(?:st|nd|rd|th|er|\.)?\s+(?:de\s+)?(?P<month>[a-z]+)\.?|(?P<first>[a-z]+)\.?\s+"
+    r"(?P<after>\d{1,2})(?:st|nd|rd|th)?|(?P<alone>[a-z]+)\.?),?\s+(?:de\s+)?(?P<year>\d{4})(?:[,\s].*)?",
     re.IGNORECASE | re.DOTALL,
 )
 
@@ -54,6 +65,10 @@ def published(value: object) -> Published | None:
     Published(on=datetime.date(2019, 4, 25), precision=<Precision.DAY: 'day'>)
     >>> published("2019-04").on, published("2019").precision, published("25.4.2019").on
     (datetime.date(2019, 4, 1), <Precision.YEAR: 'year'>, datetime.date(2019, 4, 25))
+    >>> published("25 avril 2019").on, published("5. März 2019").on, published("3 de mayo de 2019").on
+    (datetime.date(2019, 4, 25), datetime.date(2019, 3, 5), datetime.date(2019, 5, 3))
+    >>> published("2019年4月25日").on, published("agosto 2019").precision
+    (datetime.date(2019, 4, 25), <Precision.MONTH: 'month'>)
     >>> published("04/05/2019"), published("2019-02-30"), published("soon")
     (None, None, None)
     """
@@ -66,6 +81,10 @@ def published(value: object) -> Published | None:
     if not isinstance(value, str):
         return _number(value)
     text = value.strip()[:100]
+    if found := _CJK.fullmatch(text):
+        return _made(int(found["year"]), *(int(found[part]) for part in ("month", "day") if found[part]))
+    if not text.isascii():
+        text = "".join(c for c in unicodedata.normalize("NFD", text) if not unicodedata.combining(c))
     if not text.isascii() or not any(c.isdigit() for c in text):
         return None
     return _written(text)

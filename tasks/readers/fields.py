@@ -23,8 +23,8 @@ GUESSES: dict[str, tuple[str, ...]] = {
     "title": ("title", "headline", "heading", "subject", "articletitle", "titel", "titre", "titulo", "titolo",
               "überschrift"),
     "date": ("publishedon", "publishedat", "datepublished", "publisheddate", "publicationdate", "publishdate",
-             "publishtime", "publicationtime", "published", "pubdate", "date", "firstpublished", "datetime",
-             "timestamp", "created", "createdat", "datecreated", "datum", "fecha"),
+             "publishtime", "publicationtime", "datepublish", "webpublicationdate", "published", "pubdate", "date",
+             "firstpublished", "datetime", "timestamp", "created", "createdat", "datecreated", "datum", "fecha"),
     "url": ("url", "link", "sourceurl", "articleurl", "canonicalurl", "originalurl", "weburl", "uri"),
     "authors": ("authors", "author", "byline", "creator", "writer", "autor", "autoren", "auteur"),
     "id": ("id", "externalid", "docid", "articleid", "documentid", "guid", "uuid", "identifier"),
@@ -115,6 +115,11 @@ def _choose(names: tuple[str, ...], fields: tuple[tuple[str, str], ...]) -> dict
     return {wanted: found[wanted] for wanted in GUESSES if wanted in found}
 
 
+def _guesses(wanted: str, names: Iterable[str]) -> list[str]:
+    folded = {_folded(name): name for name in reversed(list(names))}
+    return [folded[guess] for guess in GUESSES[wanted] if guess in folded]
+
+
 def _value(values: Mapping[str, object], name: str) -> object:
     if name in values:
         return values[name]
@@ -162,6 +167,11 @@ def document(
     names = chosen(values, options)
     got = {wanted: _value(values, name) for wanted, name in names.items()}
     text = _text(got.get("text"))
+    if not (text and text.strip()) and not any(wanted == "text" for wanted, _ in options.fields):
+        # An empty one beside a full one: the next best that holds something.
+        full = (name for name in _guesses("text", values) if (_text(values[name]) or "").strip())
+        if (name := next(full, None)) is not None:
+            text, names = _text(values[name]), {**names, "text": name}
     if text is None:
         known = ", ".join(sorted(str(name) for name in values)[:12])
         wanted = f"{names['text']!r} holds none" if "text" in names else "no field looks like one"

@@ -37,6 +37,11 @@ def begins(head: bytes) -> bool:
     return _BEGIN.match(head) is not None
 
 
+def overrules(_named: str, head: bytes) -> bool:
+    """A page is one under any name."""
+    return begins(head)
+
+
 def page_text(data: bytes, options: ReadOptions, declared: str | None = None) -> Decoded:
     """The characters of a page: by the hint, by what the transport or the page declares if that fits, else detected."""
     if options.encoding is None:

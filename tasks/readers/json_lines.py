@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 from tasks.readers import fields
-from tasks.readers.bounded import CHUNK, Line, as_utf8, head_of, lines, passed_over, recoded, text_of
+from tasks.readers.bounded import CHUNK, HEAD, Line, as_utf8, head_of, lines, passed_over, recoded, text_of
 from tasks.readers.options import ReadOptions
 from tasks.text.preview import preview
 from warehouse.errors import Refusal
@@ -32,6 +32,26 @@ def begins(head: bytes) -> bool:
     (True, True, False)
     """
     return re.match(rb'(?:\xef\xbb\xbf)?\s*(?:\[\s*)?\{\s*(?:"|\})', head) is not None
+
+
+def overrules(_named: str, head: bytes) -> bool:
+    r"""Whether what begins like JSON goes on like it, so that it is some under any name.
+
+    >>> overrules("plain", b'{"text": "a"}\n{"te'), overrules("plain", b'{"a"} is how a set is written.\n')
+    (True, False)
+    """
+    if not begins(head):
+        return False
+    start = head.removeprefix(_MARK).lstrip(_BLANK).removeprefix(b"[").lstrip(_BLANK)
+    text = start.decode("utf-8", "replace")
+    try:
+        _, end = json.JSONDecoder().raw_decode(text)
+    except RecursionError:
+        return False
+    except ValueError:
+        # Cut off by the end of what is seen of it, or no JSON.
+        return re.match(rb'\{\s*"[^"\\\n]{1,100}"\s*:\s*["\d\[{tfn-]', start) is not None and len(head) >= HEAD
+    return text[end:].lstrip(" \t\r")[:1] in ("", "\n", ",", "]", "{")
 
 
 def is_lines(head: bytes) -> bool:

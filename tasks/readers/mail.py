@@ -23,6 +23,7 @@ _NAME = rb"(?:Received|Return-Path|Delivered-To|From|To|Subject|Date|Message-ID|
 _BEGIN = re.compile(rb"(?:" + _NAME + rb":[^\n]*\n(?:[ \t][^\n]*\n)*){3}", re.IGNORECASE)
 _MOST_PARTS = 200
 _MOST_HEADERS = 200
+_HOLDERS = ("multipart/", "message/rfc822")
 _MAPPED = ("subject", "from", "date", "message-id")
 
 
@@ -33,6 +34,11 @@ def begins(head: bytes) -> bool:
     (True, False)
     """
     return _BEGIN.match(head) is not None
+
+
+def overrules(named: str, head: bytes) -> bool:
+    """A mail that was saved as a text; whatever else begins so has a format of its own."""
+    return named == "plain" and begins(head)
 
 
 def _part_text(part: MIMEPart, options: ReadOptions) -> tuple[Decoded, str | None]:
@@ -49,22 +55,52 @@ def _part_text(part: MIMEPart, options: ReadOptions) -> tuple[Decoded, str | Non
     return html.page_text(data, options, charset), None
 
 
-def _body(message: EmailMessage) -> tuple[MIMEPart, list[str]]:
-    """The part that is the text, plain before HTML, and the names of what is attached."""
-    texts: dict[str, MIMEPart] = {}
+def _name(part: MIMEPart) -> str:
+    return f"{fields.one_line(part.get_filename()) or 'unnamed'} ({part.get_content_type()})"
+
+
+def _texts(part: MIMEPart, attached: list[str], left: Iterator[int]) -> list[MIMEPart]:
+    """The parts that are read, in order: of alternatives the plain one; ``attached`` gets the names of the others.
+
+    A mail in a mail is read on unless it is attached as a file is.
+    """
+    if next(left, None) is None:
+        raise Refusal(Stage.READ, Reason.MALFORMED, f"a mail of more than {_MOST_PARTS} parts")
+    kind, inner = part.get_content_type(), part.get_payload()
+    if isinstance(inner, list) and not part.is_attachment() and kind.startswith(_HOLDERS):
+        found = [_texts(one, attached, left) for one in inner if isinstance(one, MIMEPart)]
+        if kind == "multipart/alternative":
+            is_plain = [any(text.get_content_type() == "text/plain" for text in texts) for texts in found]
+            return found[is_plain.index(True)] if any(is_plain) else next(filter(None, found), [])
+        return [text for texts in found for text in texts]
+    if kind in ("text/plain", "text/html") and not part.is_multipart() and not part.is_attachment():
+        return [part]
+    attached.append(_name(part))
+    return []
+
+
+def _body(message: EmailMessage, options: ReadOptions) -> tuple[Decoded, str | None, list[str]]:
+    """The text of all parts that are read, the title of a page among them, and the names of what is attached."""
     attached: list[str] = []
-    for number, part in enumerate(message.walk()):
-        if number >= _MOST_PARTS:
-            raise Refusal(Stage.READ, Reason.MALFORMED, f"a mail of more than {_MOST_PARTS} parts")
-        kind = part.get_content_type()
-        if part.is_attachment() or (not part.is_multipart() and kind not in ("text/plain", "text/html")):
-            attached.append(f"{fields.one_line(part.get_filename()) or 'unnamed'} ({kind})")
-        elif not part.is_multipart():
-            texts.setdefault(kind, part)
-    best = texts.get("text/plain") or texts.get("text/html")
-    if best is None:
-        raise Refusal(Stage.READ, Reason.NO_TEXT, "no part of the mail is a text")
-    return best, attached
+    found: list[tuple[Decoded, str | None]] = []
+    refused: Refusal | None = None
+    for part in _texts(message, attached, iter(range(_MOST_PARTS))):
+        try:
+            found.append(_part_text(part, options))
+        except Refusal as refusal:
+            # A page without an article beside a text, as what a list or a phone adds to every mail.
+            attached.append(_name(part))
+            refused = refused or refusal
+    if not found:
+        raise refused or Refusal(Stage.READ, Reason.NO_TEXT, "no part of the mail is a text")
+    bodies = [body for body, _ in found if body.text.strip()] or [found[0][0]]
+    joined = Decoded(
+        text="\n\n".join(body.text.strip("\r\n") for body in bodies) if len(bodies) > 1 else bodies[0].text,
+        encoding=bodies[0].encoding,
+        confidence=min(body.confidence for body in bodies),
+        flags=tuple(dict.fromkeys(flag for body in bodies for flag in body.flags)),
+    )
+    return joined, next((title for _, title in found if title), None), attached
 
 
 def _headers(message: EmailMessage) -> dict[str, object]:
@@ -80,8 +116,7 @@ def _document(data: bytes, options: ReadOptions) -> RawDocument:
     assert isinstance(message, EmailMessage)
     if not message.keys():
         raise Refusal(Stage.READ, Reason.MALFORMED, "no header of a mail")
-    part, attached = _body(message)
-    body, page_title = _part_text(part, options)
+    body, page_title, attached = _body(message, options)
     when = published(str(message["date"]).strip()) if message["date"] else None
     senders = getaddresses([str(value) for value in message.get_all("from", [])])
     rest = _headers(message) | ({"attachments": attached} if attached else {})

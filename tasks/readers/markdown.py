@@ -24,6 +24,24 @@ _FRONT = re.compile(
 # A front matter of more is a text between two rules.
 _MOST_FRONT = 65_536
 _TEXT = "\0text"
+# Elements of HTML behind which a line ends.
+_BLOCKS = (
+    "p",
+    "div",
+    "br",
+    "li",
+    "tr",
+    "h1",
+    "h2",
+    "h3",
+    "h4",
+    "h5",
+    "h6",
+    "blockquote",
+    "figcaption",
+    "summary",
+    "dd",
+)
 
 
 def _front(text: str) -> tuple[dict[str, Any], str]:
@@ -60,18 +78,51 @@ def _plain(markdown: str) -> str:
     from markdown_it import MarkdownIt
 
     blocks: list[str] = []
-    items = 0
+    # Of what follows each other on lines of its own: items of a list, rows of a table.
+    lines = 0
     is_first = True
+    cells: list[str] | None = None
     for token in MarkdownIt("commonmark").enable("table").parse(markdown):
-        items += {"list_item_open": 1, "list_item_close": -1}.get(token.type, 0)
-        is_first = is_first or (token.type in ("bullet_list_open", "ordered_list_open") and items == 0)
-        if token.type != "inline":
+        lines += {"list_item_open": 1, "list_item_close": -1, "table_open": 1, "table_close": -1}.get(token.type, 0)
+        is_first = (
+            is_first
+            or token.type == "table_open"
+            or (token.type in ("bullet_list_open", "ordered_list_open") and lines == 0)
+        )
+        words = _words(token)
+        if token.type == "tr_open":
+            cells = []
+        elif token.type == "tr_close" and cells is not None:
+            words, cells = " | ".join(cells), None
+        elif cells is not None and words:
+            cells.append(words)
             continue
-        words = _inline(token).strip()
         if words:
-            blocks.append(("\n" if items and not is_first else "\n\n") + words)
-            is_first = not items
+            blocks.append(("\n" if lines and not is_first else "\n\n") + words)
+            is_first = not lines
     return "".join(blocks).strip()
+
+
+def _words(token: Any) -> str:
+    """What a block says; code stands as it was written, HTML without its tags."""
+    if token.type == "inline":
+        return _inline(token).strip()
+    if token.type in ("fence", "code_block"):
+        return str(token.content).rstrip("\n")
+    return _untagged(token.content) if token.type == "html_block" else ""
+
+
+def _untagged(markup: str) -> str:
+    from lxml import etree, html
+
+    try:
+        tree = html.fragment_fromstring(markup, create_parent="div")
+    except etree.LxmlError:
+        return ""  # nothing but a comment, or a tag that is only closed here
+    etree.strip_elements(tree, etree.Comment, "script", "style", with_tail=False)
+    for block in tree.iter(*_BLOCKS):
+        block.tail = "\n" + (block.tail or "")
+    return "\n".join(filter(None, (" ".join(line.split()) for line in str(tree.text_content()).splitlines())))
 
 
 def read(stream: BinaryIO, options: ReadOptions) -> Iterator[RawDocument | Reject]:

@@ -134,9 +134,50 @@ def test_a_name_that_one_takes(name: str) -> None:
 def test_content_that_is_certain_wins_over_the_name_and_the_name_over_a_likeness() -> None:
     good = (GOLDEN / "parquet" / "good.parquet").read_bytes()
     assert [record.ordinal for record in records(good, "table.txt")] == [0, 1, 2]
-    (record,) = records(b'{"text": "an article on JSON"}', "a.txt")
+    (record,) = records(b'{"text": "an article on JSON"} is what it is called.', "a.txt")
     assert isinstance(record, RawDocument)
-    assert record.text == '{"text": "an article on JSON"}'
+    assert record.text == '{"text": "an article on JSON"} is what it is called.'
+
+
+@pytest.mark.parametrize(
+    ("key", "file"),
+    [("html", "good.html"), ("json_lines", "good.jsonl"), ("json_lines", "good_array.json"), ("mail", "good.eml")],
+)
+def test_what_was_saved_as_a_text_is_read_as_what_it_is(key: str, file: str) -> None:
+    data = (GOLDEN / key / file).read_bytes()
+    wanted = [described(record) for record in records(data, file)]
+    assert [described(record) for record in records(data, "saved.txt")] == wanted
+    if key == "html":
+        assert [described(record) for record in records(data, "page.json")] == wanted
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{a} and {b}",
+        '{"a"} is a set.',
+        "[1] See below",
+        "<b>Bold</b> words",
+        "Note: this\nis: no mail\n",
+        "From: Ada\nHello",
+    ],
+)
+def test_a_text_that_begins_with_marks_stays_one(text: str) -> None:
+    assert reader_for("a.txt", text.encode()) == "plain"
+
+
+def test_a_person_can_say_what_files_are(mill: Any) -> None:
+    """Names without a suffix are refused as unknown, and taken when it is said what they are."""
+    mill.put("0001", "The council met in the evening and talked about the new bridge.")
+    mill.put("page.php", b"<p>It rained all day, and nobody went out.</p>")
+    assert mill.ingest().counts == {"rejected": 2, "record_rejects": 2}
+    answer = mill.newsmill("replay", "--reason", "unknown_format", "--direct", "--set", "reader=plain")
+    assert answer.code == 0, answer.err
+    assert mill.one("SELECT count(*) FROM documents") == 2
+    assert mill.one("SELECT count(*) FROM rejects") == 0
+    wrong = mill.newsmill("ingest", "--direct", mill.raw, "--set", "reader=word")
+    assert wrong.code == 2
+    assert "known are plain" in wrong.err
 
 
 def test_what_goes_through_in_pieces_may_be_larger() -> None:

@@ -6,7 +6,14 @@ Belongs here: SQLAlchemy and Alembic, and nothing else in the project imports th
 A commit is the acknowledgement: what it names exists for readers, anything else on disk does not.
 """
 
-from warehouse.ledger.account import Conservation, batch_counts, conservation, row_counts, unfinished_contents
+from warehouse.ledger.account import (
+    Conservation,
+    batch_counts,
+    conservation,
+    replaced_documents,
+    row_counts,
+    unfinished_contents,
+)
 from warehouse.ledger.commits import GONE, append
 from warehouse.ledger.compactions import Holder, Naming, compact, holders, live_spans, namings
 from warehouse.ledger.published import note_snapshot, snapshot_sums
@@ -100,6 +107,7 @@ __all__ = [
     "record_counts",
     "refused",
     "remembered",
+    "replaced_documents",
     "restamp",
     "row_counts",
     "runs_up_to",

@@ -49,6 +49,15 @@ class Conservation:
         return self.discovered == settled + self.pending
 
 
+def replaced_documents(ledger: Ledger, run_id: str) -> int:
+    """How many documents the commits of a run took the place of."""
+    replaced = sa.select(sa.func.coalesce(sa.func.sum(SPANS.c.document_count), 0)).join(
+        COMMITS, COMMITS.c.commit_no == SPANS.c.retired_by
+    )
+    with ledger.reading() as connection:
+        return int(connection.execute(replaced.where(COMMITS.c.run_id == run_id)).scalar_one())
+
+
 def conservation(ledger: Ledger) -> Conservation:
     """Count every path once: by what its content became, or what it waits for."""
     newest = (
