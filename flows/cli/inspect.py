@@ -139,6 +139,7 @@ def _document(result: FileResult, document: Document) -> dict[str, Any]:
     plain = dataclasses.asdict(document)
     plain["document_id"] = document_id(result.file.file_id, document.ordinal)
     plain["repairs"] = dict(document.repairs)
+    plain["flags"] = [str(flag) for flag in document.flags]
     plain["paragraphs"] = [paragraph._asdict() for paragraph in document.paragraphs]
     plain["segments"] = [
         {**segment._asdict(), "text": text[segment.start : segment.end]} for segment in document.segments

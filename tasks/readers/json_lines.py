@@ -23,6 +23,14 @@ _IN_STRING = re.compile(rb'["\\]')
 _OPENING, _CLOSING = (b"{", b"["), (b"}", b"]")
 # How much of a value that is too long is kept for a person.
 _SHOWN = 512
+_KINDS = {
+    list: "a JSON array",
+    str: "a JSON string",
+    int: "a JSON number",
+    float: "a JSON number",
+    bool: "a JSON boolean",
+    type(None): "JSON's null",
+}
 
 
 def begins(head: bytes) -> bool:
@@ -137,7 +145,7 @@ def _record(line: Line, ordinal: int, options: ReadOptions) -> RawDocument:
         what = getattr(error, "msg", None) or "nested too deep or a number too long"
         raise Refusal(Stage.READ, Reason.MALFORMED, f"no JSON: {what}") from error
     if not isinstance(values, dict):
-        raise Refusal(Stage.READ, Reason.MALFORMED, f"a JSON {type(values).__name__}, not an object with fields")
+        raise Refusal(Stage.READ, Reason.MALFORMED, f"{_KINDS[type(values)]}, not an object with fields")
     return fields.document(values, options, decoded, ordinal=ordinal, held=len(line.data), byte_offset=line.offset)
 
 

@@ -140,6 +140,15 @@ def _record(frame: _Frame, line: bytes, ordinal: int, options: ReadOptions) -> R
     if not _VERSION.match(line):
         raise Refusal(Stage.READ, Reason.MALFORMED, "no WARC record begins where one should")
     headers = _headers(frame)
+    try:
+        return _framed(frame, headers, ordinal, options)
+    except Refusal as refusal:
+        address = fields.one_line(headers.get("warc-target-uri", "").strip("<>"))
+        detail = f"{refusal.detail} ({address})" if address else refusal.detail
+        raise Refusal(refusal.stage, refusal.reason, detail) from refusal
+
+
+def _framed(frame: _Frame, headers: dict[str, str], ordinal: int, options: ReadOptions) -> RawDocument | Reject | None:
     size = _length(headers)
     most = options.max_record_bytes
     if headers.get("warc-type") not in ("response", "resource", "conversion"):

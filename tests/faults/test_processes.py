@@ -86,7 +86,8 @@ def test_a_signal_ends_an_ingest_and_its_prefect_server(
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("share", [0.1, 0.5, 0.95])
+# A run on a server makes more calls before its first part than the one they are counted in.
+@pytest.mark.parametrize("share", [0.3, 0.5, 0.95])
 def test_a_kill_through_prefect(
     new_mill: Any, started: Any, tmp_path: Path, shim: Path, processes_of: Callable[[int], list[str]], share: float
 ) -> None:
