@@ -23,6 +23,7 @@ _FRONT = re.compile(
 )
 # A front matter of more is a text between two rules.
 _MOST_FRONT = 65_536
+_TAG = re.compile(r"<[^<>]*>")
 _TEXT = "\0text"
 # Elements of HTML behind which a line ends.
 _BLOCKS = (
@@ -117,12 +118,14 @@ def _untagged(markup: str) -> str:
 
     try:
         tree = html.fragment_fromstring(markup, create_parent="div")
-    except etree.LxmlError:
-        return ""  # nothing but a comment, or a tag that is only closed here
-    etree.strip_elements(tree, etree.Comment, "script", "style", with_tail=False)
-    for block in tree.iter(*_BLOCKS):
-        block.tail = "\n" + (block.tail or "")
-    return "\n".join(filter(None, (" ".join(line.split()) for line in str(tree.text_content()).splitlines())))
+        etree.strip_elements(tree, etree.Comment, "script", "style", with_tail=False)
+        for block in tree.iter(*_BLOCKS):
+            block.tail = "\n" + (block.tail or "")
+        text = str(tree.text_content())
+    except (etree.LxmlError, ValueError):
+        # Characters that XML has none of, or a declaration of an encoding.
+        text = _TAG.sub("\n", markup)
+    return "\n".join(filter(None, (" ".join(line.split()) for line in text.splitlines())))
 
 
 def read(stream: BinaryIO, options: ReadOptions) -> Iterator[RawDocument | Reject]:
