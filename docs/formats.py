@@ -55,6 +55,9 @@ title = "head"
 date = "day"
 ```
 
+Where a JSON object only stands around its records, as answers of many programs' interfaces do, `records` names the
+list of them: `records = "articles"`, or `records = "response.docs"`. Fields beside that list are left out.
+
 | field | guessed, the first that is there |
 | --- | --- |
 """

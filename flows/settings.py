@@ -37,7 +37,7 @@ GUARDS = (
     "max_file_bytes", "max_record_bytes", "max_page_bytes", "max_unpacked_bytes", "max_ratio", "max_members",
     "max_depth", "max_window_bytes",
 )  # fmt: skip
-Mapped = Literal["text", "title", "date", "url", "authors", "id"]
+Mapped = Literal["text", "title", "date", "url", "authors", "id", "records"]
 
 
 class Settings(BaseModel):
@@ -66,7 +66,8 @@ class Settings(BaseModel):
     max_depth: int = Field(2, ge=0, description="containers in containers at most; a .tar.gz is two")
     max_window_bytes: int = Field(134_217_728, ge=1 << 20, description="memory that unpacking xz or zstd may ask for")
     fields: dict[str, dict[Mapped, str]] = Field(
-        {}, description="for a source, or default: the field that is the text, title, date, url, authors, id"
+        {},
+        description="for a source, or default: the field that is the text, title, date, url, authors, id, or holds records",
     )
     settle_seconds: float = Field(0.0, ge=0, description="a file that changed more recently is deferred")
     workers: int = Field(

@@ -29,6 +29,8 @@ GUESSES: dict[str, tuple[str, ...]] = {
     "authors": ("authors", "author", "byline", "creator", "writer", "autor", "autoren", "auteur"),
     "id": ("id", "externalid", "docid", "articleid", "documentid", "guid", "uuid", "identifier"),
 }  # fmt: skip
+# Names the list of a JSON object whose members are the records, where the object is only what stands around them.
+RECORDS = "records"
 _MOST_NODES = 50_000
 _MOST_LEVELS = 50
 _SHORT = 4_000
@@ -131,6 +133,17 @@ def _value(values: Mapping[str, object], name: str) -> object:
     return here
 
 
+def listed(values: Mapping[str, object], options: ReadOptions) -> list[object] | None:
+    """The members of the list that a person has named as the records; None where there is none of that name.
+
+    >>> listed({"page": 1, "data": {"items": [{"text": "a"}]}}, ReadOptions(fields=(("records", "data.items"),)))
+    [{'text': 'a'}]
+    """
+    name = dict(options.fields).get(RECORDS)
+    found = None if name is None else _value(values, name)
+    return found if isinstance(found, list) else None
+
+
 def _text(value: object) -> str | None:
     if isinstance(value, str):
         return value
@@ -175,6 +188,9 @@ def document(
     if text is None:
         known = ", ".join(sorted(str(name) for name in values)[:12])
         wanted = f"{names['text']!r} holds none" if "text" in names else "no field looks like one"
+        lists = [str(name) for name, value in values.items() if isinstance(value, list) and value]
+        if any(isinstance(values[name][0], Mapping) for name in lists):  # type: ignore[index]
+            wanted += f", and records may stand in {scrubbed(', '.join(lists))[:100]}"
         raise Refusal(
             Stage.READ,
             Reason.NO_TEXT,

@@ -11,6 +11,7 @@ from typing import BinaryIO
 from tasks.readers import fields
 from tasks.readers.bounded import CHUNK, HEAD, Line, as_utf8, head_of, lines, passed_over, recoded, text_of
 from tasks.readers.options import ReadOptions
+from tasks.text.decoded import Decoded
 from tasks.text.preview import preview
 from warehouse.errors import Refusal
 from warehouse.records import RawDocument, Reject
@@ -134,7 +135,8 @@ def _value(found: bytearray, origin: int, most: int, *, is_cut: bool) -> Iterato
         yield Line(origin + before, data[:most], not is_cut and len(data) <= most)
 
 
-def _record(line: Line, ordinal: int, options: ReadOptions) -> RawDocument:
+def _objects(line: Line, options: ReadOptions) -> tuple[list[object], Decoded]:
+    """What a value holds: itself, or the objects of the list in it that a person has named."""
     if not line.is_whole:
         most = options.max_record_bytes
         raise Refusal(Stage.READ, Reason.TOO_LARGE, f"longer than {most} bytes; max_record_bytes is {most}")
@@ -144,26 +146,53 @@ def _record(line: Line, ordinal: int, options: ReadOptions) -> RawDocument:
     except (ValueError, RecursionError) as error:
         what = getattr(error, "msg", None) or "nested too deep or a number too long"
         raise Refusal(Stage.READ, Reason.MALFORMED, f"no JSON: {what}") from error
-    if not isinstance(values, dict):
-        raise Refusal(Stage.READ, Reason.MALFORMED, f"{_KINDS[type(values)]}, not an object with fields")
-    return fields.document(values, options, decoded, ordinal=ordinal, held=len(line.data), byte_offset=line.offset)
+    inside = fields.listed(values, options) if isinstance(values, dict) else None
+    return [values] if inside is None else inside, decoded
+
+
+def _records(line: Line, ordinal: int, options: ReadOptions) -> Iterator[RawDocument | Reject]:
+    def rejected(refusal: Refusal, number: int) -> Reject:
+        return Reject(
+            ordinal=number,
+            stage=refusal.stage,
+            reason=refusal.reason,
+            detail=f"at byte {line.offset}: {refusal.detail}",
+            preview=preview(line.data[:_SHOWN]),
+        )
+
+    try:
+        found, decoded = _objects(line, options)
+    except Refusal as refusal:
+        yield rejected(refusal, ordinal)
+        return
+    held = len(line.data) // max(1, len(found))
+    for number, values in enumerate(found, start=ordinal):
+        if not isinstance(values, dict):
+            what = f"{_KINDS[type(values)]}, not an object with fields"
+            yield rejected(Refusal(Stage.READ, Reason.MALFORMED, what), number)
+            continue
+        try:
+            yield fields.document(values, options, decoded, ordinal=number, held=held, byte_offset=line.offset)
+        except Refusal as refusal:
+            yield rejected(refusal, number)
 
 
 def read(stream: BinaryIO, options: ReadOptions) -> Iterator[RawDocument | Reject]:
-    """One record a line or value; blank lines are none."""
+    """One record a line or value, or an object of the list in it; blank lines are none."""
     stream, codec = as_utf8(stream)
     found = (lines if is_lines(head_of(stream)) else _values)(stream, options.max_record_bytes)
-    for ordinal, line in enumerate(line for line in found if line.data.strip()):
-        if ordinal < options.first_ordinal:
-            yield passed_over(ordinal)
+    is_listed = any(wanted == fields.RECORDS for wanted, _ in options.fields)
+    ordinal = 0
+    for line in found:
+        if not line.data.strip():
             continue
-        try:
-            yield recoded(_record(line, ordinal, options), codec)
-        except Refusal as refusal:
-            yield Reject(
-                ordinal=ordinal,
-                stage=refusal.stage,
-                reason=refusal.reason,
-                detail=f"at byte {line.offset}: {refusal.detail}",
-                preview=preview(line.data[:_SHOWN]),
-            )
+        if ordinal < options.first_ordinal and not is_listed:
+            yield passed_over(ordinal)
+            ordinal += 1
+            continue
+        for record in _records(line, ordinal, options):
+            if ordinal < options.first_ordinal:
+                yield passed_over(ordinal)
+            else:
+                yield recoded(record, codec) if isinstance(record, RawDocument) else record
+            ordinal += 1

@@ -264,6 +264,25 @@ def test_settings_that_change_rows_change_the_fingerprint(monkeypatch: pytest.Mo
     assert load().settings.fields == {"wire": {"text": "body"}}
 
 
+def test_records_stand_in_a_list_of_an_object(mill: Any) -> None:
+    """As in answers of interfaces: refused with a word of the list, and all there once it is named."""
+    articles = [{"title": f"News {number}", "content": f"The council met {number} times."} for number in range(3)]
+    mill.put("wire/page.json", json.dumps({"status": "ok", "articles": [*articles, 7]}, indent=1))
+    mill.put("wire/lines.jsonl", "\n".join(json.dumps({"response": {"docs": articles[:2]}}) for _ in range(2)))
+    mill.ingest()
+    assert mill.one("SELECT count(*) FROM documents") == 0
+    assert "records may stand in articles" in " ".join(mill.column("SELECT detail FROM rejects"))
+    for name, uri, ordinals in (("articles", "page.json", [0, 1, 2]), ("response.docs", "lines.jsonl", [0, 1, 2, 3])):
+        fields = json.dumps({"default": {"records": name}})
+        answer = mill.cli("replay", "--stale", "--direct", "--set", f"fields={fields}")
+        assert answer.code == 0, answer.err
+        found = mill.column("SELECT ordinal FROM documents WHERE ends_with(uri, $uri) ORDER BY ordinal", uri=uri)
+        assert found == ordinals
+        if name == "articles":
+            assert "a JSON number, not an object" in " ".join(mill.column("SELECT detail FROM rejects"))
+        assert mill.problems(deep=True) == []
+
+
 @pytest.mark.parametrize("value", ["no json", '{"wire": {"headline": "x"}}', "[1]"])
 def test_fields_that_say_nothing_are_a_clear_error(mill: Any, value: str) -> None:
     answer = mill.cli("status", "--set", f"fields={value}")
