@@ -67,7 +67,7 @@ class Settings(BaseModel):
     max_window_bytes: int = Field(134_217_728, ge=1 << 20, description="memory that unpacking xz or zstd may ask for")
     fields: dict[str, dict[Mapped, str]] = Field(
         {},
-        description="for a source, or default: the field that is the text, title, date, url, authors, id, or holds records",
+        description="for a source, or default: which field is the text, title, date, url, authors, id or the records",
     )
     settle_seconds: float = Field(0.0, ge=0, description="a file that changed more recently is deferred")
     workers: int = Field(
