@@ -373,8 +373,10 @@ def test_every_attack_is_refused_in_little_time_and_memory(tmp_path: Path) -> No
         capture_output=True, text=True, check=True, cwd=tmp_path, timeout=120,
     )  # fmt: skip
     found, kilobytes = json.loads(done.stdout)
+    slowest = max(seconds for _, seconds in found.values())
+    print(f"{len(found)} attacks: {slowest:.2f} s of CPU at most, {kilobytes / 1000:.0f} MB more in all")
     assert {name: reasons[-1] for name, (reasons, _) in found.items()} == wanted
-    assert max(seconds for _, seconds in found.values()) < 2
+    assert slowest < 2
     assert kilobytes < 64_000
     assert sorted(path.name for path in tmp_path.iterdir()) == before
     assert not Path("/tmp/newsmill-absolute.txt").exists()
