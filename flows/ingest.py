@@ -15,6 +15,7 @@ from prefect import flow, tags
 from prefect.context import SettingsContext, get_settings_context
 from prefect.runtime import flow_run
 from prefect.settings import (
+    PREFECT_API_REQUEST_TIMEOUT,
     PREFECT_CLIENT_MAX_RETRIES,
     PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
     Settings,
@@ -135,7 +136,9 @@ def ingest_here(
 @functools.cache
 def _brisk_settings() -> Settings:
     # No heartbeat: its thread sleeps in whole seconds, and the flow waits for it at its end.
-    with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None, PREFECT_CLIENT_MAX_RETRIES: 1}) as settings:
+    # A server that hangs must not hold up the next file for minutes: a minute a request, and several, else.
+    brisk = {PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None, PREFECT_CLIENT_MAX_RETRIES: 1, PREFECT_API_REQUEST_TIMEOUT: 5.0}
+    with temporary_settings(brisk) as settings:
         return settings
 
 

@@ -38,6 +38,8 @@ GUARDS = (
     "max_depth", "max_window_bytes",
 )  # fmt: skip
 Mapped = Literal["text", "title", "date", "url", "authors", "id", "records"]
+# ``tasks.readers.READERS``, which no command should have to import.
+ReaderName = Literal["plain", "json_lines", "delimited", "parquet", "html", "warc", "markdown", "mail", "news_docs"]
 
 
 class Settings(BaseModel):
@@ -66,8 +68,7 @@ class Settings(BaseModel):
     max_depth: int = Field(2, ge=0, description="containers in containers at most; a .tar.gz is two")
     max_window_bytes: int = Field(134_217_728, ge=1 << 20, description="memory that unpacking xz or zstd may ask for")
     fields: dict[str, dict[Mapped, str]] = Field(
-        {},
-        description="for a source, or default: which field is the text, title, date, url, authors, id or the records",
+        {}, description="for a source, or default: the field of text, title, date, url, authors, id or records"
     )
     settle_seconds: float = Field(0.0, ge=0, description="a file that changed more recently is deferred")
     workers: int = Field(
@@ -101,9 +102,7 @@ class Settings(BaseModel):
         5, ge=0, le=100, description="titles, and a file a reason, that a run shows on a Prefect server; 0 for none"
     )
     encoding: str | None = Field(None, description="encoding hint for every file; wins over detection")
-    reader: str | None = Field(
-        None, description="format of every file, whatever its name and content say, as plain; containers are opened"
-    )
+    reader: ReaderName | None = Field(None, description="format of all files but WARC and Parquet, by any name")
     cache: Path | None = Field(None, description="folder for compiled tables; default the user's cache folder")
 
     @field_validator("home")
@@ -131,17 +130,6 @@ class Settings(BaseModel):
         except LookupError as error:
             raise ValueError("Python knows no such text encoding") from error
         return codecs.lookup(encoding).name
-
-    @field_validator("reader")
-    @classmethod
-    def _reads(cls, reader: str | None) -> str | None:
-        if reader is None:
-            return None
-        from tasks.readers import READERS
-
-        if reader not in READERS:
-            raise ValueError(f"known are {', '.join(READERS)}")
-        return reader
 
     def row_settings(self) -> dict[str, Any]:
         """Those settings that can change a row."""

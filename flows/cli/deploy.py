@@ -8,6 +8,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from flows import running
 from flows.cli.arguments import DEFAULT, Common, Format
 from flows.cli.render import show
 from flows.settings import load, prepare_prefect
@@ -15,7 +16,7 @@ from flows.settings import load, prepare_prefect
 
 def deploy(
     *,
-    api_url: Annotated[str | None, Parameter(help="Prefect server; default PREFECT_API_URL.")] = None,
+    api_url: Annotated[str | None, Parameter(help="Prefect server; default PREFECT_API_URL, or newsmill up's.")] = None,
     cron: Annotated[str | None, Parameter(help="When to ingest; default the setting ingest_cron.")] = None,
     timezone: Annotated[str | None, Parameter(help="Of the schedules; default the setting timezone.")] = None,
     work_pool: Annotated[str | None, Parameter(help="Made if it is missing; default the setting work_pool.")] = None,
@@ -35,7 +36,8 @@ def deploy(
     """
     given = {"ingest_cron": cron, "timezone": timezone, "work_pool": work_pool}
     settings = load({**common.flags(), **{name: value for name, value in given.items() if value is not None}}).settings
-    prepare_prefect(settings.layout)
+    up = running.current(settings.layout)
+    prepare_prefect(settings.layout, up.api_url if up is not None and up.is_ready else None)
     from flows.deployments import register
 
     rows = [asdict(one) for one in register(settings, api_url=api_url)]

@@ -187,6 +187,11 @@ def reader_for(name: str, head: bytes = b"") -> str | None:
     return named
 
 
+def is_certain(head: bytes) -> bool:
+    """Whether these first bytes can be of one format only."""
+    return any(reader.is_certain and reader.begins(head) for reader in READERS.values())
+
+
 def _may_be_another(head: bytes) -> bool:
     """A quick look at a text: whether its beginning has any of the marks with which other formats begin."""
     start = head[:64].lstrip(b"\xef\xbb\xbf \t\r\n")
@@ -195,8 +200,17 @@ def _may_be_another(head: bytes) -> bool:
 
 def is_streaming(name: str, head: bytes = b"", forced: str | None = None) -> bool:
     """Whether a file goes through in pieces, so that only one record of it has to be held."""
-    reader = forced or reader_for(name, head)
+    reader = forced if forced and not is_certain(head) else reader_for(name, head)
     return name.lower().endswith(container_endings()) or (reader is not None and READERS[reader].is_streaming)
 
 
-__all__ = ["READERS", "ReadOptions", "Reader", "container_endings", "endings", "is_streaming", "reader_for"]
+__all__ = [
+    "READERS",
+    "ReadOptions",
+    "Reader",
+    "container_endings",
+    "endings",
+    "is_certain",
+    "is_streaming",
+    "reader_for",
+]

@@ -60,7 +60,7 @@ def overrules(_named: str, head: bytes) -> bool:
     except ValueError:
         # Cut off by the end of what is seen of it, or no JSON.
         return re.match(rb'\{\s*"[^"\\\n]{1,100}"\s*:\s*["\d\[{tfn-]', start) is not None and len(head) >= HEAD
-    return text[end:].lstrip(" \t\r")[:1] in ("", "\n", ",", "]", "{")
+    return end > len("{}") and text[end:].lstrip()[:1] in ("", ",", "]", "{")
 
 
 def is_lines(head: bytes) -> bool:

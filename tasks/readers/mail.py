@@ -3,8 +3,10 @@
 Belongs here: headers, and which part of a mail is its text.  Does not belong here: HTML (``html``).
 """
 
+import itertools
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from email import message_from_bytes, policy
 from email.message import EmailMessage, MIMEPart
 from email.utils import getaddresses
@@ -13,6 +15,7 @@ from typing import Any, BinaryIO
 from tasks.readers import fields, html
 from tasks.readers.bounded import PARSER_ERRORS, brief, whole
 from tasks.readers.dates import published
+from tasks.readers.markup import untagged
 from tasks.readers.options import ReadOptions
 from tasks.text.decoded import Decoded
 from warehouse.errors import Refusal
@@ -21,9 +24,12 @@ from warehouse.vocabulary import Reason, Stage
 
 _NAME = rb"(?:Received|Return-Path|Delivered-To|From|To|Subject|Date|Message-ID|MIME-Version|X-[\w-]+|DKIM-Signature)"
 _BEGIN = re.compile(rb"(?:" + _NAME + rb":[^\n]*\n(?:[ \t][^\n]*\n)*){3}", re.IGNORECASE)
-_MOST_PARTS = 200
+_MOST_PARTS = 1_000
+# Each border of a part is one; the parser makes an object of every part before anybody can count them.
+_MOST_BORDERS = 20_000
 _MOST_HEADERS = 200
-_HOLDERS = ("multipart/", "message/rfc822")
+# The parser of addresses, parameters and encoded words takes time and memory by the square of their length.
+_LONGEST_HEADER = 4_000
 _MAPPED = ("subject", "from", "date", "message-id")
 
 
@@ -38,7 +44,16 @@ def begins(head: bytes) -> bool:
 
 def overrules(named: str, head: bytes) -> bool:
     """A mail that was saved as a text; whatever else begins so has a format of its own."""
-    return named == "plain" and begins(head)
+    return named == "plain" and b"@" in head and begins(head)
+
+
+class _Bounded(policy.EmailPolicy):
+    """Headers as the standard says, and no longer than anybody reads."""
+
+    def header_source_parse(self, sourcelines: list[str]) -> tuple[str, str]:
+        """Name and value of a header."""
+        name, value = super().header_source_parse(sourcelines)
+        return name, value[:_LONGEST_HEADER]
 
 
 def _part_text(part: MIMEPart, options: ReadOptions) -> tuple[Decoded, str | None]:
@@ -47,7 +62,14 @@ def _part_text(part: MIMEPart, options: ReadOptions) -> tuple[Decoded, str | Non
     data = payload if isinstance(payload, bytes) else b""
     charset = part.get_content_charset()
     if part.get_content_type() == "text/html":
-        page = html.document(data, options, declared=charset)
+        try:
+            page = html.document(data, options, declared=charset)
+        except Refusal as refusal:
+            if refusal.reason not in (Reason.NO_TEXT, Reason.MALFORMED):
+                raise
+            # Too little for an article, but all of a mail is meant.
+            decoded = html.page_text(data, options, charset)
+            return replace(decoded, text=untagged(decoded.text)), None
         decoded = Decoded(text=page.text, encoding=page.encoding, confidence=page.encoding_confidence, flags=page.flags)
         return decoded, page.title
     if not data:
@@ -59,19 +81,25 @@ def _name(part: MIMEPart) -> str:
     return f"{fields.one_line(part.get_filename()) or 'unnamed'} ({part.get_content_type()})"
 
 
+def _is_full_plain(part: MIMEPart) -> bool:
+    payload: Any = part.get_payload(decode=True)
+    return part.get_content_type() == "text/plain" and isinstance(payload, bytes) and bool(payload.strip())
+
+
 def _texts(part: MIMEPart, attached: list[str], left: Iterator[int]) -> list[MIMEPart]:
     """The parts that are read, in order: of alternatives the plain one; ``attached`` gets the names of the others.
 
-    A mail in a mail is read on unless it is attached as a file is.
+    A mail in a mail is read on, attached or not: that is how a mail is forwarded.
     """
     if next(left, None) is None:
         raise Refusal(Stage.READ, Reason.MALFORMED, f"a mail of more than {_MOST_PARTS} parts")
     kind, inner = part.get_content_type(), part.get_payload()
-    if isinstance(inner, list) and not part.is_attachment() and kind.startswith(_HOLDERS):
+    is_mail = kind == "message/rfc822"
+    if isinstance(inner, list) and (is_mail or (kind.startswith("multipart/") and not part.is_attachment())):
         found = [_texts(one, attached, left) for one in inner if isinstance(one, MIMEPart)]
         if kind == "multipart/alternative":
-            is_plain = [any(text.get_content_type() == "text/plain" for text in texts) for texts in found]
-            return found[is_plain.index(True)] if any(is_plain) else next(filter(None, found), [])
+            is_plain = [any(map(_is_full_plain, texts)) for texts in found]
+            return found[is_plain.index(True)] if any(is_plain) else next(filter(None, reversed(found)), [])
         return [text for texts in found for text in texts]
     if kind in ("text/plain", "text/html") and not part.is_multipart() and not part.is_attachment():
         return [part]
@@ -105,21 +133,29 @@ def _body(message: EmailMessage, options: ReadOptions) -> tuple[Decoded, str | N
 
 def _headers(message: EmailMessage) -> dict[str, object]:
     found: dict[str, list[str]] = {}
-    for number, (name, value) in enumerate(message.items()):
-        if number < _MOST_HEADERS and name.lower() not in _MAPPED and (line := fields.one_line(str(value))):
+    for name, raw in itertools.islice(message.raw_items(), _MOST_HEADERS):
+        if name.lower() in _MAPPED:
+            continue
+        if line := fields.one_line(str(message.policy.header_fetch_parse(name, raw))):
             found.setdefault(fields.scrubbed(name.lower()), []).append(line)
     return {name: lines[0] if len(lines) == 1 else lines for name, lines in found.items()}
 
 
 def _document(data: bytes, options: ReadOptions) -> RawDocument:
-    message = message_from_bytes(data, policy=policy.default)
+    if data.count(b"\n--") > _MOST_BORDERS:
+        raise Refusal(Stage.READ, Reason.MALFORMED, f"a mail of more than {_MOST_BORDERS} borders between parts")
+    message = message_from_bytes(data, policy=_Bounded())
     assert isinstance(message, EmailMessage)
     if not message.keys():
         raise Refusal(Stage.READ, Reason.MALFORMED, "no header of a mail")
     body, page_title, attached = _body(message, options)
     when = published(str(message["date"]).strip()) if message["date"] else None
-    senders = getaddresses([str(value) for value in message.get_all("from", [])])
+    senders = getaddresses([str(message["from"] or "")])
     rest = _headers(message) | ({"attachments": attached} if attached else {})
+    # What the parser found amiss, in its words: an encoding that breaks off, a border that never comes.
+    parts = itertools.islice(message.walk(), _MOST_PARTS)
+    if defects := sorted({type(defect).__name__ for part in parts for defect in part.defects}):
+        rest["defects"] = defects
     if when is None and message["date"]:
         rest["date"] = str(message["date"])
     metadata = fields.kept(rest)

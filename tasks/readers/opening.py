@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import BinaryIO
 
-from tasks.readers import READERS, container_endings, endings, reader_for
+from tasks.readers import READERS, container_endings, endings, is_certain, reader_for
 from tasks.readers.bounded import head_of
 from tasks.readers.containers import CONTAINERS, TAR, ZIP, Member, container_of, inner_name
 from tasks.readers.options import ReadOptions
@@ -47,7 +47,7 @@ def unknown(name: str) -> Refusal:
 
 
 def opened(stream: BinaryIO, name: str, options: ReadOptions, forced: str | None = None) -> Opened:
-    """The records of a raw file of this name; ``forced`` names the reader instead of content and name.
+    """The records of a raw file of this name; ``forced`` names the reader unless the content is certain.
 
     Whatever the bytes are, they end as records: nothing is raised but what reading from the disk raises.
     """
@@ -80,7 +80,7 @@ def _opened(stream: BinaryIO, name: str, options: ReadOptions, forced: str | Non
     kind = container_of(head, "" if forced else name) if head else None
     if kind is not None:
         return _container(stream, name, head, kind, options, forced, depth)
-    reader = forced or reader_for(name, head)
+    reader = forced if forced and not is_certain(head) else reader_for(name, head)
     if reader is None:
         return Opened(None, iter([_reject(unknown(name), None, head)]))
     return Opened(reader, _read(stream, reader, head, options))

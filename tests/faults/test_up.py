@@ -230,6 +230,31 @@ def test_sigterm_in_the_middle_of_a_run(mill: Any, upped: Callable[..., Upped], 
     assert_goes_on(mill, upped, MANY)
 
 
+@pytest.mark.long
+def test_a_server_that_hangs_in_the_middle_of_a_run_holds_up_no_file(
+    mill: Any, upped: Callable[..., Upped], write_news: Callable[..., str]
+) -> None:
+    """Long before it is started anew: what the run has to tell is given up, and files go on coming in."""
+    up = upped("--set", "batch_files=2").ready()
+    drop(mill, write_news, 0, 300)
+    until(lambda: committed(mill) >= 3)
+    stopped = list(guard.descendants(up.state["services"]["server"]["pid"]))
+    for pid in stopped:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        until(lambda: documents(mill) == 300)
+        drop(mill, write_news, 300, 1)
+        until(lambda: documents(mill) == 301, 60, "a file waits for a server that hangs")
+    finally:
+        for pid in stopped:
+            os.kill(pid, signal.SIGCONT)
+    # What the server was not told it hears with the next run.
+    drop(mill, write_news, 301, 1)
+    until(lambda: documents(mill) == 302)
+    until(up.is_settled, 90, "a run is stuck")
+    assert mill.problems(deep=True) == []
+
+
 def assert_goes_on(mill: Any, upped: Callable[..., Upped], count: int) -> Upped:
     """The next start is clean, takes the rest, and no run stays alive that is not."""
     up = upped().ready()

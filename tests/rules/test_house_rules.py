@@ -130,7 +130,7 @@ def test_the_data_dictionary_is_current() -> None:
 
 
 def test_every_reader_has_a_module_and_endings() -> None:
-    shared = {"__init__", "bounded", "dates", "fields", "http_answer", "opening", "options", "page_dates"}
+    shared = {"__init__", "bounded", "dates", "fields", "http_answer", "markup", "opening", "options", "page_dates"}
     modules = {path.stem for path in (ROOT / "tasks" / "readers").glob("*.py")} - shared
     assert set(READERS) == modules
     assert all(reader.module == f"tasks.readers.{name}" for name, reader in READERS.items())

@@ -7,13 +7,14 @@ import sys
 import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from flows.settings import ReaderName
 from tasks.document import DocumentOptions, documents_of
 from tasks.readers import READERS, ReadOptions, container_endings, endings, is_streaming, reader_for
 from tasks.readers.opening import opened
@@ -157,6 +158,8 @@ def test_what_was_saved_as_a_text_is_read_as_what_it_is(key: str, file: str) -> 
         "{a} and {b}",
         '{"a"} is a set.',
         "[1] See below",
+        '{"a": 1}\nis how it is written.',
+        "{}\nSo it goes.",
         "<b>Bold</b> words",
         "Note: this\nis: no mail\n",
         "From: Ada\nHello",
@@ -164,6 +167,63 @@ def test_what_was_saved_as_a_text_is_read_as_what_it_is(key: str, file: str) -> 
 )
 def test_a_text_that_begins_with_marks_stays_one(text: str) -> None:
     assert reader_for("a.txt", text.encode()) == "plain"
+
+
+HEAD_OF_MAIL = b"From: Ada Holm <ada@news.example>\nTo: a@b.example\nSubject: S\nMIME-Version: 1.0\n"
+FORWARDED = b"From: Jo <jo@b.example>\nSubject: Inner\n\nThe forwarded words."
+
+
+def mixed(*parts: bytes, kind: bytes = b"mixed") -> bytes:
+    """A mail of these parts."""
+    joined = b"".join(b"--xx\nContent-Type: " + part + b"\n" for part in parts)
+    return HEAD_OF_MAIL + b"Content-Type: multipart/" + kind + b"; boundary=xx\n\n" + joined + b"--xx--\n"
+
+
+@pytest.mark.parametrize(
+    ("data", "text"),
+    [
+        (mixed(b"text/plain\n\nOne.", b"text/html\n\n<p>Two <b>words</b>.</p>"), "One.\n\nTwo words."),
+        (mixed(b"text/plain\n\n \n", b"text/html\n\n<p>Only here.</p>", kind=b"alternative"), "Only here."),
+        (mixed(b"text/plain\n\nSee.", b"message/rfc822\nContent-Disposition: attachment\n\n" + FORWARDED),
+         "See.\n\nThe forwarded words."),
+    ],
+    ids=["HTML behind plain", "blank alternative", "forwarded as an attachment"],
+)  # fmt: skip
+def test_no_part_of_a_mail_is_lost(data: bytes, text: str) -> None:
+    (record,) = records(data, "a.eml")
+    assert isinstance(record, RawDocument)
+    assert record.text.strip() == text
+
+
+def test_what_a_parser_of_mails_finds_amiss_is_kept() -> None:
+    data = HEAD_OF_MAIL + b"Content-Transfer-Encoding: base64\n\nSXQgcmFpbmVk!!IGFsbCBkYX\n"
+    (record,) = records(data, "a.eml")
+    assert isinstance(record, RawDocument)
+    assert record.metadata["defects"]
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "reason"),
+    [
+        ("a.eml", HEAD_OF_MAIL + b"Subject: " + b"=?utf-8?Q?a?= " * 100_000 + b"\n\nWords.", None),
+        ("a.eml", HEAD_OF_MAIL + b"Cc: " + b"a@b.example, " * 100_000 + b"\n\nWords.", None),
+        ("a.eml", HEAD_OF_MAIL + b"Content-Type: text/plain" + b"; p*1=x" * 50_000 + b"\n\nWords.", None),
+        ("a.eml", mixed(*[b"text/plain\n\na"] * 30_000), Reason.MALFORMED),
+        ("a.md", b"![[" * 300_000, Reason.TOO_LARGE),
+        ("a.md", b"|a|\n|-|\n" * 100_000, Reason.TOO_LARGE),
+    ],
+    ids=["subject", "addresses", "parameters", "parts", "brackets", "tables"],
+)  # fmt: skip
+def test_what_takes_the_square_of_its_length_has_a_bound(name: str, data: bytes, reason: Reason | None) -> None:
+    (record,) = records(data, name)
+    assert (record.reason if isinstance(record, Reject) else None) == reason
+
+
+def test_a_format_that_is_certain_is_not_read_as_another() -> None:
+    """Who says that files are plain means those whose names say nothing."""
+    data = (GOLDEN / "warc" / "good.warc").read_bytes()
+    assert opened(io.BytesIO(data), "good.warc", ReadOptions(), "plain").reader == "warc"
+    assert opened(io.BytesIO(b"Words."), "0001", ReadOptions(), "plain").reader == "plain"
 
 
 def test_a_person_can_say_what_files_are(mill: Any) -> None:
@@ -177,7 +237,8 @@ def test_a_person_can_say_what_files_are(mill: Any) -> None:
     assert mill.one("SELECT count(*) FROM rejects") == 0
     wrong = mill.newsmill("ingest", "--direct", mill.raw, "--set", "reader=word")
     assert wrong.code == 2
-    assert "known are plain" in wrong.err
+    assert "should be 'plain'" in wrong.err
+    assert set(get_args(ReaderName)) == set(READERS)
 
 
 def test_what_goes_through_in_pieces_may_be_larger() -> None:
