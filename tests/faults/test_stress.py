@@ -38,7 +38,7 @@ def test_readers_never_notice_two_processes_that_ingest(mill: Any, started: Any,
 
 # A document is seen before its paragraphs.
 PUBLISHES_HALF = """
-import shutil
+import shutil, time
 import duckdb
 from warehouse import snapshots
 
@@ -50,6 +50,7 @@ def twice(home, built):
     with duckdb.connect(str(half)) as connection:
         connection.execute("DELETE FROM paragraphs WHERE document_id IN (SELECT document_id FROM documents LIMIT 1)")
     real(home, half)
+    time.sleep(1)
     return real(home, built)
 
 snapshots.publish_file = twice
