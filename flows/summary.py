@@ -110,13 +110,14 @@ def remarks(outcome: Outcome) -> list[str]:
     """What the counts of files do not tell, a sentence each.
 
     >>> remarks(Outcome("r", counts={"ingested": 1, "documents": 3, "record_rejects": 2, "replaced": 7}))
-    ['2 records were refused, each with a reason.', 'They take the place of 7 documents that there were before.']
+    ['2 records were refused, each with a reason.', '7 documents of before were replaced or went.']
     """
     counts = outcome.counts
     refused = counts.get("record_rejects", 0)
     told = [f"{refused} record{'s were' if refused != 1 else ' was'} refused, each with a reason."] if refused else []
     if replaced := counts.get("replaced", 0):
-        told.append(f"They take the place of {replaced} document{'s' * (replaced != 1)} that there were before.")
+        verb = "were" if replaced != 1 else "was"
+        told.append(f"{replaced} document{'s' * (replaced != 1)} of before {verb} replaced or went.")
     return told
 
 

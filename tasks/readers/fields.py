@@ -106,19 +106,23 @@ def _chosen(names: tuple[str, ...], fields: tuple[tuple[str, str], ...]) -> dict
 
 
 def _choose(names: tuple[str, ...], fields: tuple[tuple[str, str], ...]) -> dict[str, str]:
-    folded: dict[str, str] = {}
-    for name in names:
-        folded.setdefault(_folded(name), name)
+    folded = _by_folded(names)
     found = dict(fields)
-    for wanted, guesses in GUESSES.items():
-        guessed = [folded[guess] for guess in guesses if guess in folded]
+    for wanted in GUESSES:
+        guessed = _guessed(wanted, folded)
         if wanted not in found and guessed:
             found[wanted] = guessed[0]
     return {wanted: found[wanted] for wanted in GUESSES if wanted in found}
 
 
-def _guesses(wanted: str, names: Iterable[str]) -> list[str]:
-    folded = {_folded(name): name for name in reversed(list(names))}
+def _by_folded(names: Iterable[str]) -> dict[str, str]:
+    folded: dict[str, str] = {}
+    for name in names:
+        folded.setdefault(_folded(name), name)
+    return folded
+
+
+def _guessed(wanted: str, folded: Mapping[str, str]) -> list[str]:
     return [folded[guess] for guess in GUESSES[wanted] if guess in folded]
 
 
@@ -182,7 +186,7 @@ def document(
     text = _text(got.get("text"))
     if not (text and text.strip()) and not any(wanted == "text" for wanted, _ in options.fields):
         # An empty one beside a full one: the next best that holds something.
-        full = (name for name in _guesses("text", values) if (_text(values[name]) or "").strip())
+        full = (name for name in _guessed("text", _by_folded(values)) if (_text(values[name]) or "").strip())
         if (name := next(full, None)) is not None:
             text, names = _text(values[name]), {**names, "text": name}
     if text is None:
