@@ -341,9 +341,17 @@ def hostile(folder: Path) -> dict[str, str]:
 # A worker that has done an ordinary file, then every attack: CPU seconds of each, and how much its memory grew.
 WORKER = """
 import json, os, resource, sys, time
+from pathlib import Path
 from tasks.document import CutLimits, DocumentOptions, cuts
 from warehouse import raw_files
 from warehouse.records import RawFile, Stamp
+
+def peak():
+    # Of this program alone: on Linux ru_maxrss begins with what the process held that started it.
+    status = Path("/proc/self/status")
+    if not status.exists():
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return next(int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith("VmHWM"))
 
 def read(path):
     with raw_files.opened(os.fsencode(path)) as file:
@@ -353,13 +361,13 @@ def read(path):
 
 first, *others = sys.argv[1:]
 list(read(first))
-idle = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+idle = peak()
 told = {}
 for path in others:
     started = time.process_time()
     reasons = list(read(path))
     told[os.path.basename(path)] = [reasons, time.process_time() - started]
-print(json.dumps([told, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - idle]))
+print(json.dumps([told, peak() - idle]))
 """
 
 
