@@ -5,6 +5,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -307,6 +308,16 @@ class TestTables:
             for _ in range(3)
         ]
         assert [(process.communicate()[1], process.returncode) for process in both] == [("", 0)] * 3
+
+    def test_who_comes_while_another_makes_the_ledger_waits(self, home: Home) -> None:
+        home.path.mkdir(parents=True)
+        other = sqlite3.connect(home.ledger, isolation_level=None, check_same_thread=False)
+        other.execute("BEGIN IMMEDIATE")
+        ends = threading.Timer(0.3, other.rollback)
+        ends.start()
+        ledger.open_ledger(home, create=True).close()
+        ends.join()
+        other.close()
 
 
 class TestDurability:

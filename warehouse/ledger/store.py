@@ -8,6 +8,7 @@ absent or older than what stands beside it.  Does not belong here: what is writt
 import contextlib
 import functools
 import sqlite3
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 HEAD = "0006"
 _WRITES = "newsmill_writes"
+# Seconds to wait for whoever else is at the ledger.
+_WAIT = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,21 @@ class Ledger:
         self.engine.dispose()
 
 
+def _log_ahead(connection: sqlite3.Connection) -> None:
+    # A change of the journal is refused at once where another is at the file, whatever the timeout: two who make a home
+    # at the same moment meet here.
+    end = time.monotonic() + _WAIT
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > end:
+                raise
+            time.sleep(0.01)
+        else:
+            return
+
+
 @functools.lru_cache(maxsize=4)
 def _engine(home: Home, url: str | None) -> sa.Engine:
     # An engine keeps the statements that it has compiled, which take a tenth of a second a run, and once it is disposed
@@ -75,13 +93,13 @@ def _engine(home: Home, url: str | None) -> sa.Engine:
                 "ledger_url is no URL: its port is no number. What a password has of / ? # @ : stands percent-encoded, "
                 "as %2F for the first"
             ) from None
-    engine = sa.create_engine(sa.URL.create("sqlite", database=str(home.ledger)), connect_args={"timeout": 60})
+    engine = sa.create_engine(sa.URL.create("sqlite", database=str(home.ledger)), connect_args={"timeout": _WAIT})
 
     @sa.event.listens_for(engine, "connect")
     def _configure(connection: sqlite3.Connection, _record: Any) -> None:
         # The driver's own transactions begin late and leave DDL outside; ours begin where they are written.
         connection.isolation_level = None
-        connection.execute("PRAGMA journal_mode=WAL")
+        _log_ahead(connection)
         connection.execute("PRAGMA synchronous=FULL")
 
     @sa.event.listens_for(engine, "begin")
