@@ -5,7 +5,8 @@ Belongs here: checks across ledger, parts and snapshot.  Does not belong here: m
 What is proven: the chain of commits is whole; every path is in exactly one state; records read = documents +
 rejects; every named part is on disk as it was written; the snapshot holds every commit and as many rows as the
 parts; nothing on disk has rows of a content that was forgotten.  ``deep`` also builds the whole projection anew from
-the parts and compares every row, proves every byte of every snapshot that is kept, and reads every full-text index.
+the parts and compares every row, proves every byte of every snapshot that is kept, reads every full-text index, and
+lets SQLite look through the ledger's file.
 """
 
 from collections.abc import Callable, Iterator
@@ -80,7 +81,7 @@ def verify(
 ) -> Report:
     """Check everything; the caller holds the run lock, so that nothing moves meanwhile."""
     commits = ledger.commits_above(book, 0)
-    problems = list(ledger.chain_problems(book))
+    problems = [*ledger.chain_problems(book), *(ledger.storage_problems(book) if deep else ())]
     if not mirror.is_current(home, ledger.marks(book)):
         problems.append(f"ledger: {home.tombstones.name} is not what the tombstones are; run `newsmill forget`")
     balance = ledger.conservation(book)

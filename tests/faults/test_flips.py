@@ -7,6 +7,7 @@ there a flip counts as harmless only where every other table still says the same
 
 import contextlib
 import random
+import re
 import shutil
 import sqlite3
 from collections import Counter
@@ -135,6 +136,21 @@ def test_5000_flips_and_cuts(whole: Any, tmp_path: Path, record_property: Callab
 
 def test_a_few_flips_and_cuts(whole: Any, tmp_path: Path, record_property: Callable[[str, object], None]) -> None:
     campaign(whole, tmp_path, range(900, 908), record_property)
+
+
+def test_every_place_of_a_content_in_the_ledger(whole: Any, tmp_path: Path) -> None:
+    """A row and its indexes hold it both, and a query reads either."""
+    data = (whole.home / "ledger.sqlite").read_bytes()
+    with contextlib.closing(sqlite3.connect(f"file:{whole.home / 'ledger.sqlite'}?mode=ro", uri=True)) as connection:
+        ((file_id,),) = connection.execute("SELECT file_id FROM spans ORDER BY file_id LIMIT 1")
+    places = [match.start() for match in re.finditer(file_id.encode(), data)]
+    assert len(places) > 2
+    for place in places:
+        home = tmp_path / str(place)
+        shutil.copytree(whole.home, home, symlinks=True)
+        path = home / "ledger.sqlite"
+        path.write_bytes(data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :])
+        assert is_found(whole, home) or said(path) == said(whole.home / "ledger.sqlite"), place
 
 
 def test_a_build_that_forgets_checksums_is_noticed(

@@ -54,7 +54,7 @@ from warehouse.ledger.tombstones import (
     unerased,
 )
 from warehouse.ledger.tombstones import detail as forgotten_detail
-from warehouse.ledger.verification import chain_problems
+from warehouse.ledger.verification import chain_problems, storage_problems
 
 __all__ = [
     "GONE",
@@ -115,6 +115,7 @@ __all__ = [
     "snapshot_sums",
     "stale_contents",
     "start_run",
+    "storage_problems",
     "tombstones",
     "trouble",
     "unerased",

@@ -16,6 +16,8 @@ from warehouse.ledger.tables import COMMITS, PARTS, SIGHTINGS, SPANS, STAMPS, TO
 from warehouse.ledger.tombstones import buried, lifted
 from warehouse.vocabulary import CommitKind
 
+# Of a file that is damaged all over.
+_MOST_LINES = 10
 # What changes in place stays out of the hash of the commit that it stands at.
 LATER = ("retired_by", "replaced_by")
 
@@ -59,6 +61,23 @@ def chain_problems(ledger: Ledger) -> Iterator[str]:
         yield from _span_problems(connection)
         yield from _stamp_problems(connection)
         yield from _tombstone_problems(connection)
+
+
+def storage_problems(ledger: Ledger) -> Iterator[str]:
+    """What SQLite finds wrong with the ledger's own pages, one line each; a server looks after its own.
+
+    Reads the whole file.  A row and the index that leads to it both hold some columns, and a query reads them from
+    either: what the chain proves of one says nothing of the other.
+    """
+    if ledger.engine.dialect.name != "sqlite":
+        return
+    with ledger.reading() as connection:
+        for line in connection.exec_driver_sql(f"PRAGMA integrity_check({_MOST_LINES})").scalars():
+            if line != "ok":
+                yield (
+                    f"ledger: SQLite finds its file damaged ({line}); put it back from a backup, else run "
+                    "`newsmill rebuild --ledger`"
+                )
 
 
 def _compaction_problems(connection: sa.Connection) -> Iterator[str]:
