@@ -14,6 +14,7 @@ import duckdb
 import pyarrow as pa
 
 from warehouse import ledger
+from warehouse.gathering import Gathered
 from warehouse.held import HeldRows
 from warehouse.projection import LIVE, content_table, document_tables, reject_table, sighting_rejects, sighting_table
 from warehouse.records import Commit
@@ -103,10 +104,20 @@ def _touch(touched: Touched, live: Sequence[Any], sightings: Sequence[Any]) -> N
 
 
 def apply(
-    database: duckdb.DuckDBPyConnection, held: HeldRows, book: ledger.Ledger, commit: Commit, touched: Touched
+    database: duckdb.DuckDBPyConnection,
+    held: HeldRows,
+    book: ledger.Ledger,
+    commit: Commit,
+    touched: Touched,
+    gathered: Gathered,
 ) -> None:
-    """Apply one commit in a transaction of its own; ``touched`` remembers what ``standing`` must look at again."""
+    """Apply one commit in a transaction of its own; its documents may come into the database with those of later ones.
+
+    ``touched`` remembers what ``standing`` must look at again.
+    """
     rows = ledger.load_rows(book, commit.commit_no)
+    if rows.retired:
+        gathered.release()
     database.execute("BEGIN")
     if rows.retired:
         _delete_spans(database, rows.retired, touched)
@@ -115,9 +126,11 @@ def apply(
         counting: LIVE = live if len(live) < len(rows.spans) else None
         part = held.of(commit)
         for table, incoming in document_tables(part["documents"], part["files"], counting).items():
-            insert(database, table, incoming)
             if table == "documents":
+                gathered.add(incoming)
                 touched.add_texts(incoming["text_id"])
+            else:
+                insert(database, table, incoming)
         insert(database, "rejects", reject_table(commit, part["files"], counting))
     if rows.forgotten:
         database.execute("DELETE FROM files WHERE file_id IN (SELECT unnest($1::VARCHAR[]))", [list(rows.forgotten)])
@@ -142,3 +155,6 @@ def apply(
     }
     insert(database, "loads", pa.Table.from_pylist([load], schema=TABLES["loads"]))
     database.execute("COMMIT")
+    if gathered.is_enough:
+        # Beside the transaction: DuckDB would hold all of them twice.
+        gathered.release()

@@ -49,6 +49,10 @@ ABOUT = """CREATE TABLE about (
     commit_hash VARCHAR NOT NULL
 )"""
 
+# How DuckDB is to be told to store the tables.  By itself it tries zstd for texts of 4 KB on average only, and keeps
+# shorter ones as they are where one of 16 KB is among them (docs/decisions/0017).
+STORAGE = {"zstd_min_string_length": 1}
+
 _PLAIN = {
     pa.string(): "VARCHAR",
     pa.int32(): "INTEGER",

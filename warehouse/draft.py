@@ -19,6 +19,7 @@ from warehouse import ddl, ledger, snapshots
 from warehouse.apply import apply, insert
 from warehouse.durable import copy_file, rename_durably, uninterrupted
 from warehouse.errors import DamagedError, TransientError
+from warehouse.gathering import Gathered
 from warehouse.held import HeldRows
 from warehouse.layout import Home
 from warehouse.schema import TABLES, quoted
@@ -60,8 +61,9 @@ class Draft:
         # What does not fit into memory goes beside the file, not into the folder that the command was given in.
         # One thread: several would each hold the texts they work on, beside the workers that hold theirs.
         self._database = duckdb.connect(
-            config={"memory_limit": MEMORY, "threads": 1, "temp_directory": f"{target}.tmp"}
+            config={"memory_limit": MEMORY, "threads": 1, "temp_directory": f"{target}.tmp", **ddl.STORAGE}
         )
+        self._gathered = Gathered(lambda rows: insert(self._database, "documents", rows))
         try:
             with self._at_work(started):
                 self._known = self._opened()
@@ -106,7 +108,7 @@ class Draft:
             pending = ledger.commits_above(self.book, self.last[0])
             for done, commit in enumerate(pending, start=1):
                 with uninterrupted():
-                    apply(self._database, self._held, self.book, commit, self._touched)
+                    apply(self._database, self._held, self.book, commit, self._touched, self._gathered)
                     self.last = (commit.commit_no, commit.commit_hash)
                     self.commits += 1
                 if on_commit is not None:
@@ -122,6 +124,7 @@ class Draft:
         ordered = self.target.with_name(f"{self.target.name}.ordered")
         try:
             with self._at_work(time.monotonic()), uninterrupted():
+                self._gathered.release()
                 self._settle()
                 if is_ordered:
                     put_in_order(self._database, self.target, ordered, self._tables)

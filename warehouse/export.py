@@ -113,7 +113,7 @@ def _count(database: duckdb.DuckDBPyConnection, sql: str) -> int:
 def _both(snapshot: Path, target: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     """A connection that uses an empty database at ``target``, with the snapshot attached as ``warehouse``."""
     target.unlink()
-    with contextlib.closing(duckdb.connect()) as database:
+    with contextlib.closing(duckdb.connect(config=dict(ddl.STORAGE))) as database:
         database.execute(f"ATTACH {quoted(str(snapshot.resolve()))} AS warehouse (READ_ONLY)")
         database.execute(f"ATTACH {quoted(str(target))} AS exported (STORAGE_VERSION 'v1.5.0')")
         database.execute("USE exported")

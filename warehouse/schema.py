@@ -150,7 +150,7 @@ DOCUMENTS = _table(
     column("second_language", TEXT, "language that the second opinion says", nullable=True),
     column("script", TEXT, "ISO 15924 code of the dominant script", nullable=True),
     # The largest column by far: DuckDB's own choice for it is four times as large (docs/decisions/0006).
-    column("text", TEXT, "normalised text: the concatenation of its segments and separators", compression="zstd"),
+    column("text", TEXT, "normalised text: the concatenation of its segments and separators"),
     TEXT_ID,
     _count("char_count", "length of the text in characters"),
     _count("word_count", "words: runs of letters and digits; each Han or Kana character counts as one"),

@@ -12,7 +12,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from warehouse import clean, compact, ddl, draft, ledger, loader, parts, snapshots, standing, verify
+from warehouse import clean, compact, ddl, draft, gathering, ledger, loader, parts, snapshots, standing, verify
 from warehouse.clock import now_us
 from warehouse.durable import TEMPORARY
 from warehouse.errors import DamagedError, LedgerError
@@ -450,15 +450,43 @@ class TestPublish:
         assert stat.S_IMODE(path.stat().st_mode) == 0o444
         assert os.listdir(bare_yard.home.versions) == [path.name]
 
-    def test_it_is_small(self, bare_yard: Yard) -> None:
-        """The text is compressed as the schema says."""
-        document = bare_yard.make.document([[("Ein Satz, der sich wiederholt.", " ")] * 200 + [("Ende.", "")]])
-        documents = [replace(document, ordinal=n) for n in range(20)]
+    @pytest.mark.parametrize(("longest", "kind"), [(10, "DICT_FSST"), (1_000, "ZSTD")])
+    def test_it_is_small(self, bare_yard: Yard, longest: int, kind: str) -> None:
+        """Short texts are quick to read; DuckDB by itself stores all as they are where one has 16 KB."""
+        chance = random.Random(1)
+        words = ["Regen", "Sonne", "Stadt", "Fluss", "Haus", "Brücke", "Markt", "Schule"]
+        documents = [
+            bare_yard.make.document(
+                [[(" ".join(chance.choices(words, k=5)) + ".", " ")] * count + [(f"Ende {number}.", "")]], number
+            )
+            for number, count in enumerate([5] * 300 + [longest])
+        ]
         bare_yard.batch(bare_yard.make.result(bare_yard.make.raw_file(), documents))
         bare_yard.publish()
         assert bare_yard.rows("""
             SELECT DISTINCT compression FROM pragma_storage_info('documents')
-            WHERE column_name = 'text' AND segment_type = 'VARCHAR'""") == [("ZSTD",)]
+            WHERE column_name = 'text' AND segment_type = 'VARCHAR'""") == [(kind,)]
+
+    def test_commits_of_one_publish_are_stored_in_order(self, yard: Yard, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(gathering, "SLICE", 1)
+        for content in "4132":
+            yard.read(content, content)
+        yard.publish()
+        order = yard.rows("SELECT language, published_on, document_id FROM documents")
+        assert len(order) == 4
+        assert order == sorted(order)
+        assert yard.problems() == []
+
+    def test_what_a_later_commit_replaces_may_still_be_held_back(self, yard: Yard) -> None:
+        with loader.drafted(yard.home, yard.book) as growing:
+            for content in "12":
+                yard.read(content, content)
+            growing.take()
+            yard.again("1", "1")
+            yard.read("3", "3")
+            loader.publish_draft(yard.home, yard.book, growing)
+        assert yard.rows("SELECT count(*), count(DISTINCT file_id) FROM documents") == [(3, 3)]
+        assert yard.problems() == []
 
     @pytest.mark.parametrize("is_new", [False, True], ids=["grown", "anew"])
     def test_documents_are_put_in_order(self, yard: Yard, monkeypatch: pytest.MonkeyPatch, is_new: bool) -> None:
@@ -487,6 +515,7 @@ class TestPublish:
         """The sort gets no more memory than its table's first blocks take."""
         for content in "4132":
             yard.read(content, content)
+            yard.publish()
         monkeypatch.setattr(draft, "ORDERED_FROM", 4)
         monkeypatch.setattr(draft, "ORDER_MEMORY", "1MB")
         loader.publish(yard.home, yard.book, is_ordered=True)

@@ -1,0 +1,87 @@
+"""Documents that are held back come out in order, each once."""
+
+import datetime as dt
+import random
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from warehouse import gathering
+from warehouse.gathering import Gathered
+
+SCHEMA = pa.schema(
+    [
+        ("document_id", pa.string()),
+        ("language", pa.string()),
+        ("published_on", pa.date32()),
+        ("text", pa.string()),
+        ("segment_places", pa.list_(pa.struct([("kind", pa.string()), ("byte_start", pa.int32())]))),
+    ]
+)
+
+
+def rows(seed: int, count: int) -> pa.Table:
+    """Documents in no order, some without a date or a language."""
+    chance = random.Random(seed)
+    return pa.Table.from_pylist(
+        [
+            {
+                "document_id": f"{chance.getrandbits(64):016x}",
+                "language": chance.choice(["de", "en", "fr", None]),
+                "published_on": chance.choice([None, dt.date(2015, 1, 1) + dt.timedelta(chance.randrange(900))]),
+                "text": "ü" * chance.randrange(40),
+                "segment_places": [{"kind": "body", "byte_start": n} for n in range(chance.randrange(4))],
+            }
+            for _ in range(count)
+        ],
+        schema=SCHEMA,
+    )
+
+
+def key(row: dict[str, Any]) -> tuple[Any, ...]:
+    """What comes first; an absent value is the last."""
+    return (row["language"] is None, row["language"], row["published_on"] or dt.date.max, row["document_id"])
+
+
+def gathered(*tables: pa.Table) -> list[pa.Table]:
+    out: list[pa.Table] = []
+    held = Gathered(out.append)
+    for table in tables:
+        held.add(table)
+    held.release()
+    held.release()
+    return out
+
+
+@pytest.mark.parametrize("counts", [(1, 1), (300, 1, 700), (3_000, 0, 2_500, 2_048), (2_048, 2_048)])
+def test_what_comes_out_is_what_came_in_and_in_order(counts: tuple[int, ...]) -> None:
+    tables = [rows(number, count) for number, count in enumerate(counts)]
+    out = gathered(*tables)
+    came = sorted((row for table in tables for row in table.to_pylist()), key=key)
+    assert [row for table in out for row in sorted(table.to_pylist(), key=key)] == came
+    assert [table.num_rows for table in out[:-1]] == [2_048] * (len(out) - 1)
+
+
+def test_a_batch_that_is_alone_is_not_touched() -> None:
+    table = rows(1, 5_000)
+    assert [out is table for out in gathered(table)] == [True]
+
+
+def test_of_none_comes_none() -> None:
+    assert gathered() == []
+
+
+@pytest.mark.parametrize(("name", "limit"), [("ROWS", 11), ("BYTES", 11 * 40)])
+def test_there_is_enough_when_rows_or_bytes_are(monkeypatch: pytest.MonkeyPatch, name: str, limit: int) -> None:
+    monkeypatch.setattr(gathering, name, limit)
+    held = Gathered(lambda _rows: None)
+    table = pa.table({"document_id": ["a" * 36], "language": ["de"], "published_on": [None]})
+    seen = []
+    for _ in range(11):
+        held.add(table)
+        seen.append(held.is_enough)
+    assert seen[:8] == [False] * 8
+    assert seen[-1]
+    held.release()
+    assert not held.is_enough
