@@ -320,6 +320,8 @@ def test_the_json_of_every_command_parses(milled: Any, tmp_path: Path, command: 
         {"RAW": str(milled.raw), "FILE": file, "OUT": str(tmp_path / "out.jsonl")}.get(word, word)
         for word in JSON_COMMANDS[command]
     ]
+    if command == "search":
+        assert milled.cli("index").code == 0
     answer = milled.cli(*words, "--format", "json")
     assert answer.code == 0, answer.err
     assert isinstance(answer.json(), dict | list)
