@@ -73,7 +73,7 @@ def _bounded(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
     """Let this process have what DuckDB may use, and some for all else.
 
     DuckDB does not count what a single value takes, and ``SELECT range(1000000000)`` is one: 22 GB in spite of a limit
-    of 200 MB.
+    of 200 MB.  Raises ``QueryError`` where that is not enough for what is made of the rows.
     """
     held = memory.private_bytes()
     soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
@@ -86,6 +86,8 @@ def _bounded(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
     resource.setrlimit(resource.RLIMIT_DATA, (most, hard))
     try:
         yield
+    except MemoryError as error:
+        raise QueryError("the result takes more memory than it may; a higher --memory or LIMIT helps") from error
     finally:
         resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
 

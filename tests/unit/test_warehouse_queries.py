@@ -1,7 +1,7 @@
 """SQL on the newest snapshot reads its tables and touches nothing else."""
 
 import os
-import resource
+import re
 import subprocess
 import sys
 import tempfile
@@ -262,13 +262,30 @@ def test_text_that_is_no_unicode_is_one_error(home: Home) -> None:
         queries.rows(home, "SELECT $a", {"a": "\udcff"})
 
 
+def highest_kilobytes(*, anew: bool = False) -> int:
+    """The most memory that this process had, or has had since it was asked ``anew``."""
+    if anew:
+        Path("/proc/self/clear_refs").write_text("5")
+    (line,) = re.findall(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())
+    return int(line)
+
+
 def test_a_result_is_streamed(home: Home) -> None:
     """More rows than fit: 400 MB of text, of which a reader takes a little."""
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = highest_kilobytes(anew=True)
     with queries.streamed(home, "SELECT repeat('x', 1000) AS text FROM range(400_000)") as reader:
         batch = next(iter(reader))
         assert 0 < batch.num_rows <= 10_000
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000
+    assert highest_kilobytes() - before < 200_000
+
+
+def test_more_than_fits_is_one_error(home: Home) -> None:
+    """DuckDB has the rows one after the other; all of them as mappings take gigabytes."""
+    sql, options = "FROM range(20_000_000)", QueryOptions(memory="100MB", is_alone=True)
+    with pytest.raises(QueryError, match="more memory"):
+        queries.rows(home, sql, options=options)
+    with queries.streamed(home, sql, options=options) as reader:
+        assert sum(batch.num_rows for batch in reader) == 20_000_000
 
 
 def test_two_columns_of_one_name_are_both_shown(home: Home) -> None:
