@@ -104,8 +104,6 @@ def type_of(field: pa.Field) -> str:
 
 def _column(field: pa.Field) -> str:
     words = [field.name, type_of(field)]
-    if compression := note(field, "compression"):
-        words.append(f"USING COMPRESSION {compression}")
     if not field.nullable:
         words.append("NOT NULL")
     if check := note(field, "check"):

@@ -41,12 +41,11 @@ def column(
     check: str | None = None,
     words: Iterable[StrEnum] | None = None,
     duckdb_type: str | None = None,
-    compression: str | None = None,
 ) -> pa.Field:
     """One described column; ``words`` makes the CHECK of a closed set, ``check`` any other."""
     if words is not None:
         check = f"{name} IN ({', '.join(repr(str(word)) for word in words)})"
-    extra = {"description": description, "check": check, "duckdb_type": duckdb_type, "compression": compression}
+    extra = {"description": description, "check": check, "duckdb_type": duckdb_type}
     return pa.field(name, kind, nullable=nullable, metadata={k: v for k, v in extra.items() if v is not None})
 
 

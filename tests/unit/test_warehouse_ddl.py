@@ -289,9 +289,8 @@ class TestFingerprint:
                 *fields[1:],
             ],
             lambda fields: [fields[0].with_metadata({**fields[0].metadata, b"check": b"true"}), *fields[1:]],
-            lambda fields: [fields[0].with_metadata({**fields[0].metadata, b"compression": b"zstd"}), *fields[1:]],
         ],
-        ids=["added", "removed", "order", "renamed", "type", "nullable", "description", "check", "compression"],
+        ids=["added", "removed", "order", "renamed", "type", "nullable", "description", "check"],
     )
     def test_it_changes_with_a_column(self, monkeypatch: pytest.MonkeyPatch, change: Any) -> None:
         before = ddl.fingerprint(ddl.table_statements())

@@ -23,7 +23,7 @@ _DAMAGE = {
     sqlite3.SQLITE_IOERR_SHORT_READ,
 }  # fmt: skip
 # The first byte of a code is what it is about, the rest says more.
-_KIND = 0xFF
+KIND = 0xFF
 
 
 def where(engine: sa.Engine) -> str:
@@ -34,7 +34,7 @@ def where(engine: sa.Engine) -> str:
 
 def _is(error: sa.exc.DBAPIError, codes: set[int]) -> bool:
     code = getattr(error.orig, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
-    return code in codes or code & _KIND in codes
+    return code in codes or code & KIND in codes
 
 
 @contextlib.contextmanager

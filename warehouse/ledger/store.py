@@ -19,7 +19,7 @@ from warehouse import presence
 from warehouse.durable import fsync_path, lock, make_folder, uninterrupted
 from warehouse.errors import ConfigError, LedgerError
 from warehouse.layout import Home
-from warehouse.ledger.answering import answering, where
+from warehouse.ledger.answering import KIND, answering, where
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -68,7 +68,7 @@ def _log_ahead(connection: sqlite3.Connection) -> None:
         try:
             connection.execute("PRAGMA journal_mode=WAL")
         except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > end:
+            if error.sqlite_errorcode & KIND != sqlite3.SQLITE_BUSY or time.monotonic() > end:
                 raise
             time.sleep(0.01)
         else:
