@@ -148,7 +148,6 @@ DOCUMENTS = _table(
     _share("detector_probability", "langdetect's probability of that label", nullable=True),
     column("second_language", TEXT, "language that the second opinion says", nullable=True),
     column("script", TEXT, "ISO 15924 code of the dominant script", nullable=True),
-    # The largest column by far: DuckDB's own choice for it is four times as large (docs/decisions/0006).
     column("text", TEXT, "normalised text: the concatenation of its segments and separators"),
     TEXT_ID,
     _count("char_count", "length of the text in characters"),

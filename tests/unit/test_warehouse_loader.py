@@ -477,6 +477,19 @@ class TestPublish:
         assert order == sorted(order)
         assert yard.problems() == []
 
+    @pytest.mark.parametrize(("limit", "is_held"), [(5, True), (1, False)])
+    def test_no_more_is_held_back_than_is_enough(
+        self, yard: Yard, monkeypatch: pytest.MonkeyPatch, limit: int, is_held: bool
+    ) -> None:
+        monkeypatch.setattr(gathering, "SLICE", 1)
+        monkeypatch.setattr(gathering, "ROWS", limit)
+        for content in "4132":
+            yard.read(content, content)
+        yard.publish()
+        texts = [text for (text,) in yard.rows("SELECT text FROM documents ORDER BY rowid")]
+        assert ([text[5] for text in texts] != list("4132")) == is_held
+        assert yard.problems() == []
+
     def test_what_a_later_commit_replaces_may_still_be_held_back(self, yard: Yard) -> None:
         with loader.drafted(yard.home, yard.book) as growing:
             for content in "12":
