@@ -267,11 +267,12 @@ def has_own_prefect() -> bool:
 def prepare_prefect(home: Home, api_url: str | None = None) -> None:
     """Set what Prefect must find in the environment before it is imported; what a person has set stays.
 
-    No telemetry, time enough for a temporary server on a busy machine; its state in the home, and the server at
-    ``api_url``, unless the person has a Prefect of their own.
+    No telemetry, nothing that Prefect would import from the current folder, time enough for a temporary server on a
+    busy machine; its state in the home, and the server at ``api_url``, unless the person has a Prefect of their own.
     """
     defaults = {
         **RUN_ENVIRONMENT,
+        "PYTHONSAFEPATH": "1",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
         # A failed run is told in one line on the terminal; its server gets the whole log.

@@ -127,7 +127,7 @@ class Pool:
         self._is_warm = False
         self.hasher = PoolHasher(self)
         self._control, theirs = socket.socketpair()
-        command = [sys.executable, "-m", "tasks.worker", str(theirs.fileno()), str(options.memory_bytes)]
+        command = [sys.executable, "-P", "-m", "tasks.worker", str(theirs.fileno()), str(options.memory_bytes)]
         if options.cache is not None:
             command.append(str(options.cache))
         self._template = subprocess.Popen(command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL)

@@ -501,3 +501,17 @@ def test_a_source_that_is_no_text_is_a_matter_of_usage(mill: Any, write_news: Ca
     assert answer.code == 2, answer
     assert len(answer.err.splitlines()) == 1
     assert not (mill.home / "lake").exists()
+
+
+def test_nothing_in_the_folder_that_it_is_started_in_is_run(
+    mill: Any, write_news: Callable[[int], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever unpacks foreign files and works among them runs none: not in the command, its server or its workers."""
+    mark = mill.home.parent / "was run"
+    for name in ("random.py", "uvicorn.py", "pyarrow.py", "tasks.py"):
+        (mill.raw.parent / name).write_text(f"open({str(mark)!r}, 'a').write(__name__)")
+    (mill.raw / "a.txt").write_text(write_news(1))
+    monkeypatch.chdir(mill.raw.parent)
+    answer = mill.under_prefect("ingest", mill.raw)
+    assert answer.code == 0, answer.err
+    assert not mark.exists()

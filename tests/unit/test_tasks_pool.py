@@ -84,3 +84,15 @@ def test_workers_hash_as_this_process_does(files: tuple[list[bytes], list[int]],
 
 def test_what_hashes_here_is_the_same_kind(files: tuple[list[bytes], list[int]]) -> None:
     assert Hasher().begin(*files)().digits == hashed(*files).digits
+
+
+@pytest.mark.parametrize("name", ["random.py", "pyarrow.py", "tasks.py"])
+def test_nothing_in_the_current_folder_is_run(
+    files: tuple[list[bytes], list[int]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Whoever unpacks foreign files and ingests them where they lie runs none of them."""
+    (tmp_path / name).write_text(f"open({str(tmp_path / 'was run')!r}, 'w')")
+    monkeypatch.chdir(tmp_path)
+    with Pool(PoolOptions(workers=1)) as pool:
+        assert pool.hash(*files)[:2] == hashed(*files)[:2]
+    assert not (tmp_path / "was run").exists()
