@@ -25,7 +25,7 @@ from warehouse.schema import quoted
 
 SENTENCES, WORDS, PER_DOCUMENT, BATCH = 200_000, 40_000, 5, 3_000
 # Batches that an ingest puts in order together.
-TOGETHER = -(-gathering.ROWS // BATCH)
+TOGETHER = -(-gathering.BESIDE_WORK.documents // BATCH)
 TURNS = 5
 
 

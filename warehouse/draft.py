@@ -6,6 +6,7 @@ make a draft and what becomes of it (``loader``).
 """
 
 import contextlib
+import functools
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -16,11 +17,11 @@ import duckdb
 import pyarrow as pa
 
 from warehouse import ddl, ledger, snapshots
+from warehouse.ahead import ahead
 from warehouse.apply import apply, insert
 from warehouse.durable import copy_file, rename_durably, uninterrupted
 from warehouse.errors import DamagedError, TransientError
-from warehouse.gathering import Gathered
-from warehouse.held import HeldRows
+from warehouse.gathering import BESIDE_WORK, Enough, Gathered
 from warehouse.layout import Home
 from warehouse.schema import TABLES, quoted
 from warehouse.standing import Touched, settle
@@ -43,15 +44,18 @@ ORDERED_FROM = 2 * ROW_GROUP_ROWS
 class Draft:
     """A database at ``target``: a copy of the snapshot ``base``, empty without one; brought on commit by commit.
 
-    For one thread at a time.  ``last`` is the number and the hash of the newest commit in it, ``commits`` how many were
-    applied, ``seconds`` how long all of it took so far.  ``TransientError`` where the disk or the memory do not do.
+    Rows are held back until there are ``enough``.  ``last`` is the number and the hash of the newest commit in it,
+    ``commits`` how many were applied, ``seconds`` how long all of it took so far.  For one thread at a time.
+    ``TransientError`` where the disk or the memory do not do.
     """
 
-    def __init__(self, home: Home, book: ledger.Ledger, target: Path, *, base: Path | None) -> None:
+    def __init__(
+        self, home: Home, book: ledger.Ledger, target: Path, *, base: Path | None, enough: Enough = BESIDE_WORK
+    ) -> None:
         started = time.monotonic()
-        self.book, self.target, self.is_new = book, target, base is None
+        self.home, self.book, self.target, self.is_new = home, book, target, base is None
         self.commits, self.seconds = 0, 0.0
-        self._held, self._touched = HeldRows(home), Touched()
+        self._touched = Touched()
         self._tables = ddl.table_statements()
         target.unlink()
         if base is not None:
@@ -63,7 +67,7 @@ class Draft:
         self._database = duckdb.connect(
             config={"memory_limit": MEMORY, "threads": 1, "temp_directory": f"{target}.tmp", **ddl.STORAGE}
         )
-        self._gathered = Gathered(lambda rows: insert(self._database, "documents", rows))
+        self._gathered = Gathered(functools.partial(insert, self._database), enough)
         try:
             with self._at_work(started):
                 self._known = self._opened()
@@ -106,13 +110,14 @@ class Draft:
         """Apply every commit that the ledger has by now; ``on_commit(done, of)`` reports, and may end it by raising."""
         with self._at_work(time.monotonic()):
             pending = ledger.commits_above(self.book, self.last[0])
-            for done, commit in enumerate(pending, start=1):
-                with uninterrupted():
-                    apply(self._database, self._held, self.book, commit, self._touched, self._gathered)
-                    self.last = (commit.commit_no, commit.commit_hash)
-                    self.commits += 1
-                if on_commit is not None:
-                    on_commit(done, len(pending))
+            with ahead(self.home, self.book, pending) as incoming:
+                for done, (commit, brought) in enumerate(zip(pending, incoming, strict=True), start=1):
+                    with uninterrupted():
+                        apply(self._database, brought, self._touched, self._gathered)
+                        self.last = (commit.commit_no, commit.commit_hash)
+                        self.commits += 1
+                    if on_commit is not None:
+                        on_commit(done, len(pending))
 
     def finish(self, *, is_ordered: bool = False) -> None:
         """Make it a whole database and close it; with ``is_ordered`` all documents are put in order.

@@ -1,4 +1,4 @@
-"""Documents of several commits, held back until enough are there to be stored in the order of most questions.
+"""Rows of several commits, held back until there are enough: documents are then stored in the order of most questions.
 
 Belongs here: holding rows back and handing them out in order.  Does not belong here: which rows those are
 (``projection``), when they must stand in the database whatever their order (``apply``, ``draft``).
@@ -10,51 +10,66 @@ those of a few vectors (docs/decisions/0017).
 
 import itertools
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-# What is put in order at once: two of DuckDB's row groups, or as many rows as weigh this much, since memory holds them.
-ROWS = 32_768
-BYTES = 40 << 20
 # Rows that are handed out at once.
 SLICE = 2_048
 _ORDER = [("language", "ascending"), ("published_on", "ascending"), ("document_id", "ascending")]
 
 
-class Gathered:
-    """Rows of ``documents`` on their way into a database.
+@dataclass(frozen=True, slots=True)
+class Enough:
+    """How many documents, or bytes of rows, are worth being put in order, or too much to hold."""
 
-    ``insert`` is called with tables of at most 2,048 rows that are in order one after the other, each within itself as
-    it comes; or with a batch that is alone.
+    documents: int
+    nbytes: int
+
+
+# Two of DuckDB's row groups, or as many as weigh this much, since memory holds them beside workers that hold theirs.
+BESIDE_WORK = Enough(32_768, 40 << 20)
+# Where nobody works beside: half a million short articles, or 70,000 of 3 KB.
+ALONE = Enough(524_288, 256 << 20)
+
+
+class Gathered:
+    """Rows on their way into a database, by table.
+
+    ``insert`` is called with a table's name and rows: documents at most 2,048, which are in order one after the other,
+    each within itself as it comes, or a batch that is alone; the rows of another table as they came.
     """
 
-    def __init__(self, insert: Callable[[pa.Table], None]) -> None:
-        self._insert = insert
-        self._tables: list[pa.Table] = []
-        self._rows, self._bytes = 0, 0
+    def __init__(self, insert: Callable[[str, pa.Table], None], enough: Enough = BESIDE_WORK) -> None:
+        self._insert, self._enough = insert, enough
+        self._tables: dict[str, list[pa.Table]] = {}
+        self._documents, self._bytes = 0, 0
 
-    def add(self, rows: pa.Table) -> None:
-        """Hold rows back."""
-        self._tables.append(rows)
-        self._rows += rows.num_rows
+    def add(self, table: str, rows: pa.Table) -> None:
+        """Hold rows of a table back."""
+        self._tables.setdefault(table, []).append(rows)
+        self._documents += rows.num_rows if table == "documents" else 0
         self._bytes += rows.nbytes
 
     @property
     def is_enough(self) -> bool:
         """Whether what is held is worth being put in order, or too much to hold."""
-        return self._rows >= ROWS or self._bytes >= BYTES
+        return self._documents >= self._enough.documents or self._bytes >= self._enough.nbytes
 
     def release(self) -> None:
         """Hand out all that is held."""
-        tables, self._tables = self._tables, []
-        self._rows, self._bytes = 0, 0
-        if len(tables) == 1:  # a part is in order
-            self._insert(tables[0])
-        elif tables:
-            for rows in _in_order(tables):
-                self._insert(rows)
+        held, self._tables = self._tables, {}
+        self._documents, self._bytes = 0, 0
+        documents = held.pop("documents", [])
+        for table in list(held):
+            self._insert(table, pa.concat_tables(held.pop(table)))
+        if len(documents) == 1:  # a part is in order
+            self._insert("documents", documents[0])
+        elif documents:
+            for rows in _in_order(documents):
+                self._insert("documents", rows)
 
 
 def _in_order(tables: list[pa.Table]) -> Iterator[pa.Table]:

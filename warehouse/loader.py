@@ -13,6 +13,7 @@ from warehouse import ddl, ledger, snapshots
 from warehouse.draft import Draft
 from warehouse.durable import lock, temporary_file, uninterrupted
 from warehouse.errors import DamagedError
+from warehouse.gathering import ALONE, BESIDE_WORK
 from warehouse.layout import Home
 
 
@@ -31,7 +32,7 @@ class Published:
 
 def build(home: Home, book: ledger.Ledger, target: Path) -> None:
     """Make a whole database of all commits at ``target``, for whoever wants to compare."""
-    with Draft(home, book, target, base=None) as draft:
+    with Draft(home, book, target, base=None, enough=ALONE) as draft:
         draft.take()
         draft.finish()
 
@@ -102,7 +103,7 @@ def publish(
 ) -> Published:
     """Publish every commit that the newest snapshot lacks; with ``rebuild``, or after a change of the tables, all.
 
-    ``is_ordered`` also puts the documents in order, as every rebuild does.
+    ``is_ordered`` also puts all documents in order, a rebuild as many at a time as it can hold.
 
     One publish at a time a home; a second waits.
     """
@@ -116,8 +117,9 @@ def publish(
             if is_current:
                 snapshots.point(home)
                 return Published(None, 0, 0.0, found.commit_no)
-        with temporary_file(home.versions) as target, Draft(home, book, target, base=base) as draft:
-            done = publish_draft(home, book, draft, is_ordered=is_ordered or rebuild, on_commit=on_commit)
+        enough = BESIDE_WORK if base is not None else ALONE
+        with temporary_file(home.versions) as target, Draft(home, book, target, base=base, enough=enough) as draft:
+            done = publish_draft(home, book, draft, is_ordered=is_ordered, on_commit=on_commit)
         if rebuild:
             # What it was to mend goes.
             snapshots.prune(home, ledger.snapshot_sums(book))

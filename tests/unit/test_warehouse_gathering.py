@@ -1,4 +1,4 @@
-"""Documents that are held back come out in order, each once."""
+"""What is held back comes out once, and documents in order."""
 
 import datetime as dt
 import random
@@ -7,8 +7,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from warehouse import gathering
-from warehouse.gathering import Gathered
+from warehouse.gathering import Enough, Gathered
 
 SCHEMA = pa.schema(
     [
@@ -45,13 +44,14 @@ def key(row: dict[str, Any]) -> tuple[Any, ...]:
 
 
 def gathered(*tables: pa.Table) -> list[pa.Table]:
-    out: list[pa.Table] = []
-    held = Gathered(out.append)
+    out: list[tuple[str, pa.Table]] = []
+    held = Gathered(lambda name, table: out.append((name, table)))
     for table in tables:
-        held.add(table)
+        held.add("documents", table)
     held.release()
     held.release()
-    return out
+    assert {name for name, _ in out} <= {"documents"}
+    return [table for _, table in out]
 
 
 @pytest.mark.parametrize("counts", [(1, 1), (300, 1, 700), (3_000, 0, 2_500, 2_048), (2_048, 2_048)])
@@ -72,14 +72,33 @@ def test_of_none_comes_none() -> None:
     assert gathered() == []
 
 
-@pytest.mark.parametrize(("name", "limit"), [("ROWS", 11), ("BYTES", 11 * 40)])
-def test_there_is_enough_when_rows_or_bytes_are(monkeypatch: pytest.MonkeyPatch, name: str, limit: int) -> None:
-    monkeypatch.setattr(gathering, name, limit)
-    held = Gathered(lambda _rows: None)
-    table = pa.table({"document_id": ["a" * 36], "language": ["de"], "published_on": [None]})
+def test_rows_of_other_tables_come_as_they_came() -> None:
+    out: list[tuple[str, pa.Table]] = []
+    held = Gathered(lambda name, table: out.append((name, table)))
+    tables = [rows(number, 5) for number in range(3)]
+    held.add("files", tables[0])
+    held.add("documents", rows(3, 5))
+    held.add("loads", tables[1])
+    held.add("files", tables[2])
+    assert out == []
+    held.release()
+    found = dict(out)
+    assert [name for name, _ in out] == ["files", "loads", "documents"]
+    assert found["files"].to_pylist() == tables[0].to_pylist() + tables[2].to_pylist()
+    assert found["loads"].to_pylist() == tables[1].to_pylist()
+
+
+@pytest.mark.parametrize(
+    ("enough", "table"),
+    [(Enough(11, 1 << 40), "documents"), (Enough(1 << 40, 11 * 40), "documents"), (Enough(1, 11 * 40), "files")],
+    ids=["documents", "bytes", "bytes of others"],
+)
+def test_there_is_enough_when_documents_or_bytes_are(enough: Enough, table: str) -> None:
+    held = Gathered(lambda _name, _rows: None, enough)
+    some = pa.table({"document_id": ["a" * 36], "language": ["de"], "published_on": [None]})
     seen = []
     for _ in range(11):
-        held.add(table)
+        held.add(table, some)
         seen.append(held.is_enough)
     assert seen[:8] == [False] * 8
     assert seen[-1]

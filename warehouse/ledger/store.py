@@ -36,6 +36,12 @@ class Ledger:
 
     engine: sa.Engine
 
+    @property
+    def url(self) -> str | None:
+        """Where another process finds it, with its password; None for the file in the home."""
+        is_file = self.engine.dialect.name == "sqlite"
+        return None if is_file else self.engine.url.render_as_string(hide_password=False)
+
     @contextlib.contextmanager
     def reading(self) -> Iterator[sa.Connection]:
         """One consistent view of the ledger."""
