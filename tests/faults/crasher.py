@@ -387,7 +387,7 @@ def forked_template() -> None:
                     with suppress(OSError):
                         if fd not in pass_fds and os.readlink(f"/proc/self/fd/{fd}").startswith("socket:"):
                             os.close(fd)
-                sys.argv = command[2:]
+                sys.argv = command[command.index("-m") + 1 :]
                 try:
                     worker.main()
                 finally:
