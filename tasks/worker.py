@@ -37,11 +37,13 @@ _PR_SET_PDEATHSIG = 1
 
 def warm(cache: Path | None) -> None:
     """Import and load all that batches need, without starting a thread."""
+    from warehouse import memory
+
+    memory.give_back()
     from tasks import ingest_batch  # noqa: F401 - imported for every child
     from tasks.document import DocumentOptions, documents_of
     from tasks.text import language
     from tasks.text.language import second_opinion
-    from warehouse import memory
     from warehouse.records import RawFile, Stamp
 
     memory.give_back()
