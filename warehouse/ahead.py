@@ -23,7 +23,7 @@ from typing import IO
 
 import pyarrow as pa
 
-from warehouse import ledger
+from warehouse import ledger, memory
 from warehouse.errors import NewsmillError
 from warehouse.held import HeldRows
 from warehouse.incoming import Incoming, incoming
@@ -122,6 +122,7 @@ def main() -> int:
     """Write what the commits bring that standard input names to standard output, until nobody listens."""
     # One core is the other process's.
     pa.set_cpu_count(1)
+    memory.give_back()
     path, url, first, count = json.loads(sys.stdin.buffer.read())
     home = Home(Path(path))
     try:

@@ -35,8 +35,7 @@ def always(monkeypatch: pytest.MonkeyPatch) -> list["subprocess.Popen[bytes]"]:
     return started
 
 
-@pytest.fixture
-def commits(home: Home, sqlite_book: Ledger, make: Any) -> list[Commit]:
+def told(home: Home, book: Ledger, make: Any) -> list[Commit]:
     """Three batches of some documents, and one that reads a content of the first again."""
     for number, count, version in ((1, 10, "v1"), (2, 10, "v1"), (3, 10, "v1"), (1, 1, "v2")):
         results = [
@@ -46,8 +45,13 @@ def commits(home: Home, sqlite_book: Ledger, make: Any) -> list[Commit]:
             )
             for n in range(count)
         ]
-        ledger.append(sqlite_book, "run-1", receipt=make.receipt(home, results, version=version))
-    return ledger.commits_above(sqlite_book, 0)
+        ledger.append(book, "run-1", receipt=make.receipt(home, results, version=version))
+    return ledger.commits_above(book, 0)
+
+
+@pytest.fixture
+def commits(home: Home, sqlite_book: Ledger, make: Any) -> list[Commit]:
+    return told(home, sqlite_book, make)
 
 
 def here(home: Home, book: Ledger, commits: list[Commit]) -> list[Incoming]:
@@ -61,13 +65,14 @@ def read(home: Home, book: Ledger, commits: list[Commit]) -> list[Incoming]:
 
 
 def test_it_is_what_this_process_reads(
-    home: Home, sqlite_book: Ledger, commits: list[Commit], always: Any, monkeypatch: pytest.MonkeyPatch
+    home: Home, book: Ledger, make: Any, always: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    want = here(home, sqlite_book, commits)
+    commits = told(home, book, make)
+    want = here(home, book, commits)
     assert {"documents", "paragraphs", "files", "loads", "texts", "revisits"} <= {name for one in want for name in one}
     monkeypatch.setattr(ahead, "incoming", lambda *_: pytest.fail("read in this process"))
-    assert read(home, sqlite_book, commits) == want
-    assert read(home, sqlite_book, commits[2:]) == want[2:]
+    assert read(home, book, commits) == want
+    assert read(home, book, commits[2:]) == want[2:]
     assert [process.poll() is not None for process in always] == [True, True]
 
 
