@@ -13,12 +13,17 @@ from typing import TYPE_CHECKING, Any
 from flows.events import SETTLED, inbox_resource
 from flows.server import shown
 from flows.settings import RUN_ENVIRONMENT, TAG, Settings
+from warehouse.clock import now_us
 from warehouse.errors import ConfigError, TransientError
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
     from prefect.client.orchestration import SyncPrefectClient
     from prefect.client.schemas.actions import DeploymentScheduleCreate
 
+# A worker that is there takes a run that is due within a few seconds.
+LATE_SECONDS = 60
 # Batches that settle within so many seconds of the first share its run, which begins when they have passed.
 GATHER_SECONDS = 5
 
@@ -163,6 +168,7 @@ def _register(client: "SyncPrefectClient", given: Mapping[str, Any]) -> Register
         job_variables=given["work_pool"]["job_variables"],
         pull_steps=[],
     )
+    _drop_late(client, deployment_id)
     client.delete_resource_owned_automations(f"prefect.deployment.{deployment_id}")
     for one in given["triggers"]:
         trigger = DeploymentEventTrigger(**{**one, "enabled": one["name"] not in stopped})
@@ -170,6 +176,36 @@ def _register(client: "SyncPrefectClient", given: Mapping[str, Any]) -> Register
         client.create_automation(trigger.as_automation())
     schedules = ", ".join(f"{one['cron']} {one['timezone']}" for one in given["schedules"])
     return Registered(name, str(deployment_id), schedules, given["work_pool"]["name"])
+
+
+def _drop_late(client: "SyncPrefectClient", deployment_id: "UUID") -> None:
+    """Of the runs that a schedule asked for while nobody was there to run them keep the newest: it takes all there is.
+
+    After a night without a worker all of them would begin at once, and hold up what comes next for half a minute.
+    """
+    from prefect.client.schemas.filters import (
+        FlowRunFilter,
+        FlowRunFilterDeploymentId,
+        FlowRunFilterState,
+        FlowRunFilterStateName,
+    )
+    from prefect.client.schemas.sorting import FlowRunSort
+
+    waiting = client.read_flow_runs(
+        flow_run_filter=FlowRunFilter(
+            deployment_id=FlowRunFilterDeploymentId(any_=[deployment_id]),
+            state=FlowRunFilterState(name=FlowRunFilterStateName(any_=["Scheduled", "Late"])),
+        ),
+        sort=FlowRunSort.EXPECTED_START_TIME_DESC,
+    )
+    due = now_us() / 1e6 - LATE_SECONDS
+    late = [
+        run.id
+        for run in waiting
+        if run.auto_scheduled and run.expected_start_time is not None and run.expected_start_time.timestamp() < due
+    ]
+    for flow_run_id in late[1:]:
+        client.delete_flow_run(flow_run_id)
 
 
 def register(settings: Settings, *, api_url: str | None = None, work_pool: str | None = None) -> list[Registered]:
