@@ -100,7 +100,7 @@ def _change(
 
 
 def apply(database: duckdb.DuckDBPyConnection, brought: Incoming, touched: Touched, gathered: Gathered) -> None:
-    """Apply one commit; rows that change none of those before may come into the database with those of later ones.
+    """Apply one commit; rows that change none of those before are held back, to come in with those of later ones.
 
     ``touched`` remembers what ``standing`` must look at again.
     """
@@ -113,10 +113,9 @@ def apply(database: duckdb.DuckDBPyConnection, brought: Incoming, touched: Touch
         for table, incoming in rows.items():
             gathered.add(table, incoming)
     else:
-        gathered.release()
+        for table, before in gathered.released():
+            insert(database, table, before)
         documents = rows.pop("documents", None)
         _change(database, brought, touched, rows)
         if documents is not None:
             gathered.add("documents", documents)
-    if gathered.is_enough:
-        gathered.release()

@@ -6,7 +6,6 @@ make a draft and what becomes of it (``loader``).
 """
 
 import contextlib
-import functools
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -67,7 +66,7 @@ class Draft:
         self._database = duckdb.connect(
             config={"memory_limit": MEMORY, "threads": 1, "temp_directory": f"{target}.tmp", **ddl.STORAGE}
         )
-        self._gathered = Gathered(functools.partial(insert, self._database), enough)
+        self._gathered = Gathered(enough)
         try:
             with self._at_work(started):
                 self._known = self._opened()
@@ -116,8 +115,20 @@ class Draft:
                         apply(self._database, brought, self._touched, self._gathered)
                         self.last = (commit.commit_no, commit.commit_hash)
                         self.commits += 1
+                    if self._gathered.is_enough:
+                        self._release()
                     if on_commit is not None:
                         on_commit(done, len(pending))
+
+    def _release(self) -> None:
+        """Insert what was held back; a signal is heard between two pieces, and the draft is lost to it."""
+        try:
+            for table, rows in self._gathered.released():
+                with uninterrupted():
+                    insert(self._database, table, rows)
+        except BaseException:
+            self.close()
+            raise
 
     def finish(self, *, is_ordered: bool = False) -> None:
         """Make it a whole database and close it; with ``is_ordered`` all documents are put in order.
@@ -128,14 +139,15 @@ class Draft:
         is_ordered &= sum(counts["documents"] for counts in ledger.batch_counts(self.book).values()) >= ORDERED_FROM
         ordered = self.target.with_name(f"{self.target.name}.ordered")
         try:
-            with self._at_work(time.monotonic()), uninterrupted():
-                self._gathered.release()
-                self._settle()
-                if is_ordered:
-                    put_in_order(self._database, self.target, ordered, self._tables)
-                is_same = self._known.views_fingerprint == ddl.fingerprint(views) and not is_ordered
-                _finish(self._database, self.book, self.last, () if is_same else views, views)
-                self.close()
+            with self._at_work(time.monotonic()):
+                self._release()
+                with uninterrupted():
+                    self._settle()
+                    if is_ordered:
+                        put_in_order(self._database, self.target, ordered, self._tables)
+                    is_same = self._known.views_fingerprint == ddl.fingerprint(views) and not is_ordered
+                    _finish(self._database, self.book, self.last, () if is_same else views, views)
+                    self.close()
             if is_ordered:
                 _check_whole(ordered)
                 rename_durably(ordered, self.target)

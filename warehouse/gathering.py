@@ -9,7 +9,7 @@ those of a few vectors (docs/decisions/0017).
 """
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,12 +38,12 @@ ALONE = Enough(524_288, 256 << 20)
 class Gathered:
     """Rows on their way into a database, by table.
 
-    ``insert`` is called with a table's name and rows: documents at most 2,048, which are in order one after the other,
+    They come out with the name of their table: documents at most 2,048 at once, which are in order one after the other,
     each within itself as it comes, or a batch that is alone; the rows of another table as they came.
     """
 
-    def __init__(self, insert: Callable[[str, pa.Table], None], enough: Enough = BESIDE_WORK) -> None:
-        self._insert, self._enough = insert, enough
+    def __init__(self, enough: Enough = BESIDE_WORK) -> None:
+        self._enough = enough
         self._tables: dict[str, list[pa.Table]] = {}
         self._documents, self._bytes = 0, 0
 
@@ -58,18 +58,17 @@ class Gathered:
         """Whether what is held is worth being put in order, or too much to hold."""
         return self._documents >= self._enough.documents or self._bytes >= self._enough.nbytes
 
-    def release(self) -> None:
-        """Hand out all that is held."""
+    def released(self) -> Iterator[tuple[str, pa.Table]]:
+        """All that is held, which from now on is the caller's."""
         held, self._tables = self._tables, {}
         self._documents, self._bytes = 0, 0
         documents = held.pop("documents", [])
         for table in list(held):
-            self._insert(table, pa.concat_tables(held.pop(table)))
+            yield table, pa.concat_tables(held.pop(table))
         if len(documents) == 1:  # a part is in order
-            self._insert("documents", documents[0])
+            yield "documents", documents[0]
         elif documents:
-            for rows in _in_order(documents):
-                self._insert("documents", rows)
+            yield from (("documents", rows) for rows in _in_order(documents))
 
 
 def _in_order(tables: list[pa.Table]) -> Iterator[pa.Table]:

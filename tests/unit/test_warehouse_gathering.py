@@ -44,12 +44,10 @@ def key(row: dict[str, Any]) -> tuple[Any, ...]:
 
 
 def gathered(*tables: pa.Table) -> list[pa.Table]:
-    out: list[tuple[str, pa.Table]] = []
-    held = Gathered(lambda name, table: out.append((name, table)))
+    held = Gathered()
     for table in tables:
         held.add("documents", table)
-    held.release()
-    held.release()
+    out = [*held.released(), *held.released()]
     assert {name for name, _ in out} <= {"documents"}
     return [table for _, table in out]
 
@@ -73,15 +71,13 @@ def test_of_none_comes_none() -> None:
 
 
 def test_rows_of_other_tables_come_as_they_came() -> None:
-    out: list[tuple[str, pa.Table]] = []
-    held = Gathered(lambda name, table: out.append((name, table)))
+    held = Gathered()
     tables = [rows(number, 5) for number in range(3)]
     held.add("files", tables[0])
     held.add("documents", rows(3, 5))
     held.add("loads", tables[1])
     held.add("files", tables[2])
-    assert out == []
-    held.release()
+    out = list(held.released())
     found = dict(out)
     assert [name for name, _ in out] == ["files", "loads", "documents"]
     assert found["files"].to_pylist() == tables[0].to_pylist() + tables[2].to_pylist()
@@ -94,7 +90,7 @@ def test_rows_of_other_tables_come_as_they_came() -> None:
     ids=["documents", "bytes", "bytes of others"],
 )
 def test_there_is_enough_when_documents_or_bytes_are(enough: Enough, table: str) -> None:
-    held = Gathered(lambda _name, _rows: None, enough)
+    held = Gathered(enough)
     some = pa.table({"document_id": ["a" * 36], "language": ["de"], "published_on": [None]})
     seen = []
     for _ in range(11):
@@ -102,5 +98,5 @@ def test_there_is_enough_when_documents_or_bytes_are(enough: Enough, table: str)
         seen.append(held.is_enough)
     assert seen[:8] == [False] * 8
     assert seen[-1]
-    held.release()
+    assert list(held.released())
     assert not held.is_enough

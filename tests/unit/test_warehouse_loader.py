@@ -505,6 +505,34 @@ class TestPublish:
         assert yard.rows("SELECT count(*), count(DISTINCT file_id) FROM documents") == [(3, 3)]
         assert yard.problems() == []
 
+    def test_a_signal_between_two_pieces_costs_the_draft_and_nothing_else(
+        self, yard: Yard, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(gathering, "SLICE", 1)
+        for content in "123":
+            yard.read(content, content)
+        pieces: list[str] = []
+        real = draft.insert
+
+        def insert(database: duckdb.DuckDBPyConnection, table: str, rows: Any) -> None:
+            pieces.append(table)
+            if pieces.count("documents") == 2:
+                raise KeyboardInterrupt
+            real(database, table, rows)
+
+        with loader.drafted(yard.home, yard.book) as growing:
+            growing.take()
+            with monkeypatch.context() as patch:
+                patch.setattr(draft, "insert", insert)
+                with pytest.raises(KeyboardInterrupt):
+                    growing.finish()
+            with pytest.raises(duckdb.ConnectionException):
+                loader.publish_draft(yard.home, yard.book, growing)
+        assert yard.rows("SELECT count(*) FROM documents") == [(0,)]
+        yard.publish()
+        assert yard.rows("SELECT count(*) FROM documents") == [(3,)]
+        assert yard.problems() == []
+
     @pytest.mark.parametrize("is_new", [False, True], ids=["grown", "anew"])
     def test_documents_are_put_in_order(self, yard: Yard, monkeypatch: pytest.MonkeyPatch, is_new: bool) -> None:
         for content in ("3", "1", "2", "1="):
