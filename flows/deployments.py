@@ -5,8 +5,10 @@ trigger.  Does not belong here: the flows (``flows.ingest``, ``flows.maintain``)
 Prefect reads from the flows; starting workers (``flows.up``).
 """
 
+import datetime as dt
+import json
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 
 # A worker that is there takes a run that is due within a few seconds.
 LATE_SECONDS = 60
+# Runs that are asked for at once.
+PAGE = 200
 # Batches that settle within so many seconds of the first share its run, which begins when they have passed.
 GATHER_SECONDS = 5
 
@@ -168,12 +172,12 @@ def _register(client: "SyncPrefectClient", given: Mapping[str, Any]) -> Register
         job_variables=given["work_pool"]["job_variables"],
         pull_steps=[],
     )
-    _drop_late(client, deployment_id)
     client.delete_resource_owned_automations(f"prefect.deployment.{deployment_id}")
     for one in given["triggers"]:
         trigger = DeploymentEventTrigger(**{**one, "enabled": one["name"] not in stopped})
         trigger.set_deployment_id(deployment_id)
         client.create_automation(trigger.as_automation())
+    _drop_late(client, deployment_id)
     schedules = ", ".join(f"{one['cron']} {one['timezone']}" for one in given["schedules"])
     return Registered(name, str(deployment_id), schedules, given["work_pool"]["name"])
 
@@ -182,30 +186,32 @@ def _drop_late(client: "SyncPrefectClient", deployment_id: "UUID") -> None:
     """Of the runs that a schedule asked for while nobody was there to run them keep the newest: it takes all there is.
 
     After a night without a worker all of them would begin at once, and hold up what comes next for half a minute.
+    Those with other parameters are another schedule's.
     """
-    from prefect.client.schemas.filters import (
-        FlowRunFilter,
-        FlowRunFilterDeploymentId,
-        FlowRunFilterState,
-        FlowRunFilterStateName,
-    )
+    from prefect.client.schemas import filters
     from prefect.client.schemas.sorting import FlowRunSort
+    from prefect.exceptions import ObjectNotFound
 
-    waiting = client.read_flow_runs(
-        flow_run_filter=FlowRunFilter(
-            deployment_id=FlowRunFilterDeploymentId(any_=[deployment_id]),
-            state=FlowRunFilterState(name=FlowRunFilterStateName(any_=["Scheduled", "Late"])),
-        ),
-        sort=FlowRunSort.EXPECTED_START_TIME_DESC,
+    due = dt.datetime.fromtimestamp(now_us() / 1e6 - LATE_SECONDS, dt.UTC)
+    chosen = filters.FlowRunFilter(
+        deployment_id=filters.FlowRunFilterDeploymentId(any_=[deployment_id]),
+        state=filters.FlowRunFilterState(name=filters.FlowRunFilterStateName(any_=["Scheduled", "Late"])),
+        expected_start_time=filters.FlowRunFilterExpectedStartTime.model_validate({"before_": due}),
     )
-    due = now_us() / 1e6 - LATE_SECONDS
-    late = [
-        run.id
-        for run in waiting
-        if run.auto_scheduled and run.expected_start_time is not None and run.expected_start_time.timestamp() < due
-    ]
-    for flow_run_id in late[1:]:
-        client.delete_flow_run(flow_run_id)
+    kept: set[str] = set()
+    offset = 0
+    while page := client.read_flow_runs(
+        flow_run_filter=chosen, sort=FlowRunSort.EXPECTED_START_TIME_DESC, offset=offset, limit=PAGE
+    ):
+        for run in page:
+            given = json.dumps(run.parameters, sort_keys=True, default=str)
+            if run.auto_scheduled and given in kept:
+                with suppress(ObjectNotFound):
+                    client.delete_flow_run(run.id)
+                continue
+            offset += 1
+            if run.auto_scheduled:
+                kept.add(given)
 
 
 def register(settings: Settings, *, api_url: str | None = None, work_pool: str | None = None) -> list[Registered]:

@@ -24,7 +24,6 @@ from typing import IO
 import pyarrow as pa
 
 from warehouse import ledger, memory
-from warehouse.errors import NewsmillError
 from warehouse.held import HeldRows
 from warehouse.incoming import Incoming, incoming
 from warehouse.layout import Home
@@ -45,11 +44,16 @@ def _documents(commits: Sequence[Commit]) -> int:
 
 
 @contextlib.contextmanager
-def ahead(home: Home, book: ledger.Ledger, commits: Sequence[Commit]) -> Iterator[Iterator[Incoming]]:
-    """What each of these commits brings, in their order; they follow one another in the ledger."""
+def ahead(
+    home: Home, book: ledger.Ledger, commits: Sequence[Commit], *, is_alone: bool = True
+) -> Iterator[Iterator[Incoming]]:
+    """What each of these commits brings, in their order; they follow one another in the ledger.
+
+    Unless the caller ``is_alone`` on the machine's cores all are read here.
+    """
     source: IO[bytes] | None = None
     with contextlib.ExitStack() as stack:
-        if _documents(commits) >= DOCUMENTS:
+        if is_alone and _documents(commits) >= DOCUMENTS:
             try:
                 source = stack.enter_context(_beside(home, book, commits))
             except OSError as error:
@@ -89,7 +93,7 @@ def _received(home: Home, book: ledger.Ledger, commits: Sequence[Commit], source
     for done, commit in enumerate(commits):
         try:
             brought = _read(source, stream, commit)
-        except (OSError, ValueError) as error:  # of which Arrow's and JSON's are
+        except Exception as error:  # noqa: BLE001 - whatever a torn or foreign stream does to who reads it
             rest = _here(home, book, commits[done:])
             # Where the commit is what is wrong, its own error says so.
             brought = next(rest)
@@ -104,44 +108,67 @@ def _read(source: IO[bytes], stream: pa.NativeFile, commit: Commit) -> Incoming:
     line = source.readline()
     if not line:
         raise ValueError("it says nothing more")
-    number, names = json.loads(line)
+    number, counts = json.loads(line)
     if number != commit.commit_no:
-        raise ValueError(f"it sends commit {number} for {commit.commit_no}")
-    return {name: pa.ipc.open_stream(stream).read_all() for name in names}
+        raise ValueError(f"it sends {number} for commit {commit.commit_no}: {counts}")
+    found = {name: pa.ipc.open_stream(stream).read_all() for name in counts}
+    # The end of the stream would pass for the end of a table.
+    if any(table.num_rows != counts[name] for name, table in found.items()):
+        raise ValueError(f"rows of commit {number} are missing")
+    return found
 
 
 def _write(sink: IO[bytes], commit: Commit, brought: Incoming) -> None:
-    sink.write(json.dumps([commit.commit_no, list(brought)]).encode() + b"\n")
+    counts = {name: table.num_rows for name, table in brought.items()}
+    sink.write(json.dumps([commit.commit_no, counts]).encode() + b"\n")
     for table in brought.values():
         with pa.ipc.new_stream(sink, table.schema) as writer:
             writer.write_table(table)
     sink.flush()
 
 
+def _send(sink: IO[bytes], home: Home, url: str | None, first: int, count: int) -> None:
+    """Write what these commits bring, read a few of them before they are asked for."""
+    book = ledger.open_ledger(home, url)
+    commits = ledger.commits_above(book, first - 1)[:count]
+    # The other process reads in bursts: it stores many at a time.
+    writer = ThreadPoolExecutor(1, thread_name_prefix="write")
+    writing: deque[Future[None]] = deque()
+    try:
+        for commit, brought in zip(commits, _here(home, book, commits), strict=True):
+            writing.append(writer.submit(_write, sink, commit, brought))
+            if len(writing) == HELD:
+                writing.popleft().result()
+        for each in writing:
+            each.result()
+    finally:
+        writer.shutdown(cancel_futures=True)
+
+
 def main() -> int:
-    """Write what the commits bring that standard input names to standard output, until nobody listens."""
+    """Write what the commits bring that standard input names to standard output, until nobody listens.
+
+    An error is written, too: the other process tells it unless it comes to the same place.
+    """
     # One core is the other process's.
     pa.set_cpu_count(1)
     memory.give_back()
-    path, url, first, count = json.loads(sys.stdin.buffer.read())
-    home = Home(Path(path))
+    # Buffered whatever the environment says, so that nothing is written in part; nothing else may come between.
+    sink = os.fdopen(os.dup(sys.stdout.fileno()), "wb", 1 << 16)
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    request = sys.stdin.buffer.read()
+    if not request:
+        return 0  # who asked is gone
+    path, *rest = json.loads(request)
     try:
-        book = ledger.open_ledger(home, url)
-        commits = ledger.commits_above(book, first - 1)[:count]
-        # The other process reads in bursts: it stores many at a time.
-        with ThreadPoolExecutor(1, thread_name_prefix="write") as writer:
-            writing: deque[Future[None]] = deque()
-            for commit, brought in zip(commits, _here(home, book, commits), strict=True):
-                writing.append(writer.submit(_write, sys.stdout.buffer, commit, brought))
-                if len(writing) == HELD:
-                    writing.popleft().result()
-            for each in writing:
-                each.result()
-    except BrokenPipeError:
-        # Nothing is left to write to when the interpreter ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except NewsmillError:
-        return 1  # the other process comes to the same place, and says it
+        _send(sink, Home(Path(path)), *rest)
+        sink.close()
+    except Exception as error:  # noqa: BLE001 - passed on
+        with contextlib.suppress(OSError, ValueError):
+            sink.write(json.dumps([type(error).__name__, str(error)]).encode() + b"\n")
+            sink.flush()
+        # What is left in a buffer that nobody reads is not worth a complaint.
+        os._exit(1)
     return 0
 
 

@@ -66,7 +66,7 @@ class Draft:
         self._database = duckdb.connect(
             config={"memory_limit": MEMORY, "threads": 1, "temp_directory": f"{target}.tmp", **ddl.STORAGE}
         )
-        self._gathered = Gathered(enough)
+        self._enough, self._gathered = enough, Gathered(enough)
         try:
             with self._at_work(started):
                 self._known = self._opened()
@@ -109,7 +109,7 @@ class Draft:
         """Apply every commit that the ledger has by now; ``on_commit(done, of)`` reports, and may end it by raising."""
         with self._at_work(time.monotonic()):
             pending = ledger.commits_above(self.book, self.last[0])
-            with ahead(self.home, self.book, pending) as incoming:
+            with ahead(self.home, self.book, pending, is_alone=self._enough.is_alone) as incoming:
                 for done, (commit, brought) in enumerate(zip(pending, incoming, strict=True), start=1):
                     with uninterrupted():
                         apply(self._database, brought, self._touched, self._gathered)

@@ -29,6 +29,7 @@ def test_of_late_runs_the_newest_stays(prefect_server, deployed, monkeypatch):
     before = late(prefect_server)
     assert len(before) > 2
     monkeypatch.setattr(deployments, "LATE_SECONDS", 0)
+    monkeypatch.setattr(deployments, "PAGE", 2)
     deployments.register(settings, api_url=prefect_server.url)
     assert late(prefect_server) == before[-1:]
     # A person's run is not the schedule's.

@@ -1,5 +1,6 @@
 """What a process reads ahead is what this one would read, and whatever becomes of that process nothing is lost."""
 
+import io
 import logging
 import subprocess
 import sys
@@ -110,6 +111,51 @@ def test_whatever_becomes_of_the_process_nothing_is_lost(
     assert read(home, sqlite_book, commits) == want
     assert [record.levelno for record in caplog.records] == [logging.WARNING]
     assert all(process.poll() is not None for process in always)
+
+
+def test_a_stream_that_ends_early_is_noticed_wherever_it_ends(
+    home: Home, sqlite_book: Ledger, commits: list[Commit]
+) -> None:
+    """Arrow takes the end of the stream between two messages for the end of the table."""
+    commit = commits[-1]
+    (want,) = here(home, sqlite_book, [commit])
+    stream = io.BytesIO()
+    ahead._write(stream, commit, want)
+    whole = stream.getvalue()
+    first = whole.index(b"\n") + 1
+
+    def read_from(data: bytes) -> Incoming:
+        source = io.BytesIO(data)
+        return ahead._read(source, pa.PythonFile(source, "r"), commit)
+
+    assert read_from(whole) == want
+    # The last 8 bytes say that nothing follows, as the end does.
+    for end in (0, 1, first - 1, *range(first, len(whole) - 8, 8)):
+        with pytest.raises(Exception, match=r"\S"):
+            read_from(whole[:end])
+
+
+def test_an_error_of_the_process_is_told_where_this_one_has_none(
+    home: Home, sqlite_book: Ledger, commits: list[Commit], always: Any, capfd: Any, caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path,
+) -> None:  # fmt: skip
+    want = here(home, sqlite_book, commits)
+    (tmp_path / "sitecustomize.py").write_text("""
+from warehouse import incoming
+real = incoming.incoming
+def odd(book, held, commit):
+    print("what a library says")
+    if commit.commit_no == 2:
+        raise MemoryError("too much")
+    return real(book, held, commit)
+incoming.incoming = odd
+""")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    assert read(home, sqlite_book, commits) == want
+    (told,) = caplog.messages
+    assert "MemoryError" in told
+    assert "too much" in told
+    assert "Traceback" not in capfd.readouterr().err
 
 
 def test_a_damaged_part_is_named_once(

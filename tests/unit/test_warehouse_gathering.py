@@ -7,7 +7,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from warehouse.gathering import Enough, Gathered
+from warehouse.gathering import TABLE_BYTES, Enough, Gathered
 
 SCHEMA = pa.schema(
     [
@@ -86,7 +86,11 @@ def test_rows_of_other_tables_come_as_they_came() -> None:
 
 @pytest.mark.parametrize(
     ("enough", "table"),
-    [(Enough(11, 1 << 40), "documents"), (Enough(1 << 40, 11 * 40), "documents"), (Enough(1, 11 * 40), "files")],
+    [
+        (Enough(11, 1 << 40), "documents"),
+        (Enough(1 << 40, 11 * (TABLE_BYTES + 40)), "documents"),
+        (Enough(1, 11 * (TABLE_BYTES + 40)), "files"),
+    ],
     ids=["documents", "bytes", "bytes of others"],
 )
 def test_there_is_enough_when_documents_or_bytes_are(enough: Enough, table: str) -> None:
