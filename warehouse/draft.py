@@ -27,10 +27,11 @@ from warehouse.standing import Touched, settle
 
 ROW_GROUP_ROWS = 16_384
 
-# What DuckDB may hold while it applies commits one by one and compares documents.  It holds most of it for a batch
-# already, in the first blocks of all columns; with more than this a large warehouse would take more than a small one.
-# To build 100,000 documents took 11.2 s of CPU with 96 MB, 11.5 s and 12 MB less with these.
-MEMORY = "80MB"
+# What DuckDB may hold while it applies commits one by one and compares documents.  It holds 80 MB for a batch already,
+# in the first blocks of all columns, and with no more than that puts some of them beside the file in the smallest run;
+# with more than these a large warehouse would take more than a small one: to build 500,000 documents took 45 s of CPU
+# and 408 MB with 256 MB, 49 s and 261 MB with these, 55 s and 242 MB with 64 MB.
+MEMORY = "96MB"
 
 # What it may hold while it puts all documents in order: a sort of whole texts cannot do with less.  Also where a
 # comparison finds the other too little.

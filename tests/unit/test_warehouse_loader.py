@@ -602,7 +602,7 @@ class TestPublish:
         yard.read("b", "same=")
         monkeypatch.setattr(draft, "settle", settle)
         loader.publish(yard.home, yard.book)
-        assert limits == [("76.2 MiB",), ("953.6 MiB",)]
+        assert limits == [("91.5 MiB",), ("953.6 MiB",)]
         assert yard.rows(
             "SELECT DISTINCT copy_count FROM documents WHERE text_id IN (SELECT text_id FROM documents WHERE uri = 'a')"
         ) == [(2,)]
