@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -329,6 +330,27 @@ def only_safe_names() -> Callable[[Path], None]:
         assert [name for name in names if not safe.fullmatch(name)] == []
 
     return check
+
+
+@pytest.fixture
+def asleep() -> Iterator[Callable[..., "subprocess.Popen[bytes]"]]:
+    """A function that starts a process that sleeps, with more in its environment; it is killed at the end."""
+    sleeping: list[subprocess.Popen[bytes]] = []
+
+    def start(**more: str) -> "subprocess.Popen[bytes]":
+        process = subprocess.Popen(["sleep", "600"], env={**os.environ, **more})
+        sleeping.append(process)
+        # For a moment after its start the kernel has no environment of it yet.
+        until = time.monotonic() + 60
+        while sys.platform == "linux" and not Path(f"/proc/{process.pid}/environ").read_bytes():
+            assert time.monotonic() < until
+            time.sleep(0.001)
+        return process
+
+    yield start
+    for process in sleeping:
+        process.kill()
+        process.wait()
 
 
 @pytest.fixture

@@ -110,17 +110,15 @@ def test_a_killed_guard_takes_its_service_along_and_the_mark_finds_the_rest(
     assert gone(mark)
 
 
-def test_a_mark_is_not_another_that_only_looks_like_it(mark: str) -> None:
-    mine = subprocess.Popen(["sleep", "100"], env={**os.environ, MARK: f"{mark}-server"})
-    other = subprocess.Popen(["sleep", "100"], env={**os.environ, f"X{MARK}": mark})
-    try:
-        assert processes.end(MARK, f"{mark}-worker") == 0
-        assert processes.end(MARK, mark) == 1
-        assert mine.wait(10) == -signal.SIGKILL
-        assert other.poll() is None
-    finally:
-        other.kill()
-        other.wait()
+def test_a_mark_is_not_another_that_only_looks_like_it(
+    mark: str, asleep: Callable[..., "subprocess.Popen[bytes]"]
+) -> None:
+    mine = asleep(**{MARK: f"{mark}-server"})
+    other = asleep(**{f"X{MARK}": mark})
+    assert processes.end(MARK, f"{mark}-worker") == 0
+    assert processes.end(MARK, mark) == 1
+    assert mine.wait(10) == -signal.SIGKILL
+    assert other.poll() is None
 
 
 def test_a_tag_is_of_one_process_only() -> None:

@@ -4,6 +4,7 @@ import os
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -100,41 +101,36 @@ def test_a_run_is_dead_when_its_process_is() -> None:
 
 
 @linux
-def test_a_process_is_known_by_the_run_in_its_environment() -> None:
-    child = subprocess.Popen(["sleep", "60"], env={**os.environ, "PREFECT__FLOW_RUN_ID": "some-run"})
-    try:
-        assert "some-run" in stuck.at_work()
-    finally:
-        child.kill()
-        child.wait()
+def test_a_process_is_known_by_the_run_in_its_environment(asleep: Callable[..., "subprocess.Popen[bytes]"]) -> None:
+    child = asleep(PREFECT__FLOW_RUN_ID="some-run")
+    assert "some-run" in stuck.at_work()
+    child.kill()
+    child.wait()
     assert "some-run" not in stuck.at_work()
 
 
 @linux
-def test_the_next_up_ends_what_a_killed_one_left_and_nothing_else(tmp_path: Path) -> None:
+def test_the_next_up_ends_what_a_killed_one_left_and_nothing_else(
+    tmp_path: Path, asleep: Callable[..., "subprocess.Popen[bytes]"]
+) -> None:
     home = Home(tmp_path)
     killed = Running(os.getpid(), port=4711)
     running.write(home, killed)
-    left = subprocess.Popen(["sleep", "60"], env={**os.environ, MARK: f"{killed.mark}-server"})
-    other = subprocess.Popen(["sleep", "60"], env={**os.environ, MARK: "another-server"})
-    try:
-        with running.held(home) as here:
-            assert left.wait(10) == -9
-            assert other.poll() is None
-            assert here.port == 4711
-            assert here.mark != killed.mark
-            assert running.current(home) == here
-            with pytest.raises(WarehouseBusy, match="newsmill down"), running.held(home):
-                pass
-        assert running.current(home) is None
-        assert running.end(home) is None
-        remembered = running.remembered(home)
-        assert remembered is not None
-        assert remembered.port == 4711
-    finally:
-        for process in (left, other):
-            process.kill()
-            process.wait()
+    left = asleep(**{MARK: f"{killed.mark}-server"})
+    other = asleep(**{MARK: "another-server"})
+    with running.held(home) as here:
+        assert left.wait(10) == -9
+        assert other.poll() is None
+        assert here.port == 4711
+        assert here.mark != killed.mark
+        assert running.current(home) == here
+        with pytest.raises(WarehouseBusy, match="newsmill down"), running.held(home):
+            pass
+    assert running.current(home) is None
+    assert running.end(home) is None
+    remembered = running.remembered(home)
+    assert remembered is not None
+    assert remembered.port == 4711
 
 
 @linux
