@@ -46,7 +46,6 @@ def warm(cache: Path | None) -> None:
     from tasks.text.language import second_opinion
     from warehouse.records import RawFile, Stamp
 
-    memory.give_back()
     memory.look_seldom()
     if cache is not None:
         language.configure(cache)
