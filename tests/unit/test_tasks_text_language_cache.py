@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from tasks.text import native
-from tasks.text.language import cache, detector
+from tasks.text.language import cache, detector, second_opinion
 from tasks.text.language.replay import Replay
 
 TEXTS = ["Der Rat der Stadt hat den Haushalt beschlossen.", "", "Le conseil a voté le budget.", "\ud800 市议会"]
@@ -94,6 +94,8 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
             "manifest.json",
             "marks.npy",
             "scan.ll",
+            "kernel.o",
+            "third_nb_ptc.npy",
         )
     },
     "cut short": lambda folder: (folder / "matrix.npy").write_bytes((folder / "matrix.npy").read_bytes()[:-8]),
@@ -176,6 +178,36 @@ def test_code_that_reaches_outside_is_refused() -> None:
         native.Native(native.Code(calls_out, "f"), ())
     with pytest.raises(ValueError, match="no function"):
         native.Native(native.Code("define void @f() {\n ret void\n}\n", "g"), ())
+
+
+def test_machine_code_is_for_the_machine_that_it_was_made_for(
+    tmp_path: Path, parts: cache.Parts, built: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache.load(tmp_path, "a")
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setattr(cache, "machine", lambda: "another")
+        there = cache.load(tmp_path, "a")
+    assert [code.machine_code for code in (there.replay, there.scan, there.sentences)] == [b"", b"", b""]
+    assert labels(there) == labels(parts)
+    here = cache.load(tmp_path, "a")
+    assert len(built) == 1
+    # Nothing is made anew.
+    monkeypatch.setattr(native, "_assembled", lambda _: pytest.fail("assembled"))
+    assert labels(here) == labels(parts)
+
+
+def test_py3langid_says_the_same_from_the_cache_as_from_its_model(tmp_path: Path, built: list[int]) -> None:
+    from py3langid.langid import MODEL_FILE, LanguageIdentifier
+
+    model = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(second_opinion, "_arrays", cache.load(tmp_path, "a").arrays)
+        second_opinion._identifier.cache_clear()
+        patch.setattr(second_opinion, "unpacked", lambda: pytest.fail("unpacked"))
+        kept = second_opinion._identifier()
+        second_opinion._identifier.cache_clear()
+    texts = [*TEXTS[:3], "Mesto leží na rieke.", "Град лежи на реката.", "ALL CAPITALS", "1234", "東京都", "x" * 5000]
+    assert [kept.rank(text) for text in texts] == [model.rank(text) for text in texts]
 
 
 def run(code: str) -> str:

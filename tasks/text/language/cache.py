@@ -15,18 +15,19 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from tasks.text.native import Code, compiled
+from tasks.text.native import Code, compiled, machine
 
 if TYPE_CHECKING:
     from tasks.text.language.tables import Tables
 
 _MANIFEST = "manifest.json"
-# The compiled functions, by their field in Parts.
+# The compiled functions, by their field in Parts; the machine code of each lies beside it.
 _CODE = {"replay": "kernel.ll", "scan": "scan.ll", "sentences": "sentences.ll"}
+_MACHINE_CODE = ".o"
 
 
 class Parts(NamedTuple):
-    """All that the replay and the looks at texts and at their sentences need."""
+    """All that the replay, py3langid and the looks at texts and at their sentences need."""
 
     languages: list[str]
     arrays: "Tables"
@@ -67,14 +68,14 @@ def _folder(root: Path, fingerprint: str) -> Path:
 
 
 def _build() -> Parts:
-    from tasks.text.language import kernel, tables
+    from tasks.text.language import kernel, second_opinion, tables
     from tasks.text.scan import kernel as scan_kernel
     from tasks.text.scan import marks
     from tasks.text.sentences import kernel as sentence_kernel
     from tasks.text.sentences import kinds
 
     languages, arrays = tables.build()
-    arrays["marks"], arrays["kinds"] = marks.build(), kinds.build()
+    arrays |= {"marks": marks.build(), "kinds": kinds.build(), **second_opinion.unpacked()}
     return Parts(
         languages,
         arrays,
@@ -108,11 +109,14 @@ def _publish(folder: Path, parts: Parts) -> None:
             np.save(draft / f"{name}.npy", array, allow_pickle=False)
         codes = {name: getattr(parts, name) for name in _CODE}
         for name, code in codes.items():
-            (draft / _CODE[name]).write_text(code.intermediate, encoding="utf-8")
+            file = draft / _CODE[name]
+            file.write_text(code.intermediate, encoding="utf-8")
+            file.with_suffix(_MACHINE_CODE).write_bytes(code.machine_code)
         manifest = {
             "files": {path.name: _checksum(path) for path in sorted(draft.iterdir())},
             "languages": parts.languages,
             "symbols": {name: code.symbol for name, code in codes.items()},
+            "machine": machine(),
         }
         (draft / _MANIFEST).write_text(json.dumps({**manifest, "sha256": _digest(manifest)}), encoding="utf-8")
         if folder.exists():  # damaged, or it would have been read; whoever has it mapped keeps it
@@ -144,8 +148,14 @@ def _read(folder: Path) -> Parts | None:
             for name in names
             if name.endswith(".npy")
         }
+        # A home may be shared by machines of several kinds: the others make their code from the LLVM form each time.
+        is_ours = manifest["machine"] == machine()
         codes = {
-            name: Code((folder / file).read_text(encoding="utf-8"), str(manifest["symbols"][name]))
+            name: Code(
+                (folder / file).read_text(encoding="utf-8"),
+                str(manifest["symbols"][name]),
+                (folder / file).with_suffix(_MACHINE_CODE).read_bytes() if is_ours else b"",
+            )
             for name, file in _CODE.items()
         }
         return Parts(list(manifest["languages"]), arrays, **codes)

@@ -28,7 +28,8 @@ Tables that another process has built are loaded at once, faster than langdetect
 
 
 _SOURCES = (
-    *("native.py", "language/kernel.py", "language/tables.py", "scan/kernel.py", "scan/marks.py", "scan/bits.py"),
+    *("native.py", "language/kernel.py", "language/tables.py", "language/second_opinion.py"),
+    *("scan/kernel.py", "scan/marks.py", "scan/bits.py"),
     *("sentences/kernel.py", "sentences/kinds.py", "sentences/places.py", "sentences/signs.py", "sentences/glue.py"),
     *("characters.py", "mojibake.py", "words.py"),
 )
@@ -94,7 +95,7 @@ def preload() -> None:
     """Loads the replay now, for instance before a process forks; builds its tables if nobody has."""
     if _state.replay is None:
         from tasks.text import scan, segments
-        from tasks.text.language import cache
+        from tasks.text.language import cache, second_opinion
         from tasks.text.language.replay import Replay
         from tasks.text.scan.scanner import Scanner
         from tasks.text.sentences.cutter import Cutter
@@ -104,6 +105,7 @@ def preload() -> None:
                 parts = cache.load(_state.cache, _cache_key())
                 scan.use(Scanner(parts.scan, parts.arrays["marks"]))
                 segments.use(Cutter(parts.sentences, parts.arrays["kinds"]))
+                second_opinion.use(parts.arrays)
                 _state.replay = Replay(parts)
                 labels.forget()
 

@@ -5,7 +5,7 @@ Belongs here: calling the two, and what they may see.  Does not belong here: who
 
 import functools
 import threading
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pycld2
 from langdetect.detector import Detector
@@ -13,9 +13,15 @@ from langdetect.detector import Detector
 from tasks.text.language.codes import Opinion, fold
 from tasks.text.language.script import count_letters
 
+if TYPE_CHECKING:
+    from tasks.text.language.tables import Tables
+
 # Beyond these many characters neither gets better, only slower.
 PREFIX = 300
 _lock = threading.Lock()
+# What py3langid's identifier is made of, by its names there.
+_MODEL = ("nb_ptc", "nb_pc", "nb_classes", "tk_nextmove", "tk_row", "tk_output")
+_arrays: "Tables | None" = None
 
 
 def evidence(text: str) -> str:
@@ -49,12 +55,39 @@ def _opinion(label: str, percent: int, reliable: bool) -> Opinion:
     return Opinion(fold(label), percent / 100, reliable, label)
 
 
-@functools.cache
-def _identifier() -> Any:
+def unpacked() -> "Tables":
+    """py3langid's model as arrays that can be kept: to unpack it takes a third of a second."""
+    import numpy as np
     from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
+    model = LanguageIdentifier.from_model_file(MODEL_FILE)
+    return {f"third_{name}": np.asarray(getattr(model, name)) for name in _MODEL}
+
+
+def use(arrays: "Tables") -> None:
+    """Take py3langid's model from arrays; one that is loaded already stays."""
+    global _arrays  # noqa: PLW0603
+    _arrays = arrays
+
+
+@functools.cache
+def _identifier() -> Any:
+    import numpy as np
+    from py3langid.langid import LanguageIdentifier
+
+    kept = _arrays or unpacked()
+    weights, priors, labels, moves, rows, features = (kept[f"third_{name}"] for name in _MODEL)
     # An own one: the module's global instance may have been restricted by someone else in this process.
-    return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
+    return LanguageIdentifier(
+        np.asarray(weights),
+        np.asarray(priors),
+        labels.tolist(),
+        # It walks through these number by number, as fast where they lie as in a list; few of their pages are read.
+        np.asarray(moves).data,
+        np.asarray(features).data,
+        norm_probs=True,
+        tk_row=np.asarray(rows).data,
+    )
 
 
 def preload() -> None:
