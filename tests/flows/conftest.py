@@ -81,7 +81,8 @@ class Server:
         """A request, sent again where SQLite was busy with another, which Prefect answers with 503."""
 
         def answer() -> httpx.Response | None:
-            found = httpx.request(method, f"{self.url}/{path}", json=body, timeout=30)
+            # Longer than the minute that the server waits for a lock of its database.
+            found = httpx.request(method, f"{self.url}/{path}", json=body, timeout=90)
             return None if found.status_code == 503 else found
 
         response: httpx.Response = self.until(answer, 60, f"an answer to {path}")
