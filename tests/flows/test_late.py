@@ -1,12 +1,8 @@
 """Runs that a schedule asked for while nobody was there to run them: one of them is enough."""
 
-from datetime import UTC, datetime, timedelta
-
 import pytest
 
 from flows import deployments
-
-EACH = 3
 
 
 @pytest.fixture(scope="module")
@@ -18,13 +14,8 @@ def deployed(prefect_server, new_mill):
     settings = new_mill("late").settings(deployment="late", ingest_cron="0 0 29 2 *")
     found = {one.name: one.id for one in deployments.register(settings, api_url=prefect_server.url)}
     identity = found["ingest/late"]
-    # A server makes runs only ahead of their time.
-    start = datetime.now(UTC) + timedelta(seconds=15)
-    rule = f"DTSTART:{start:%Y%m%dT%H%M%S}\nRRULE:FREQ=SECONDLY;COUNT={EACH}"
-    for slug, parameters in (("all", {}), ("other", {"limit": 7})):
-        schedule = {"rrule": rule, "timezone": "UTC"}
-        body = [{"active": True, "slug": slug, "schedule": schedule, "parameters": parameters}]
-        prefect_server.ask(f"deployments/{identity}/schedules", body=body)
+    prefect_server.schedule(identity, "all", 1)
+    prefect_server.schedule(identity, "other", 1, limit=7)
     return settings, identity
 
 
@@ -43,7 +34,7 @@ def test_of_late_runs_the_newest_of_each_schedule_stays(prefect_server, deployed
     prefect_server.until(lambda: any(run["state"]["name"] == "Late" for run in prefect_server.runs()))
     asked = prefect_server.ask(f"deployments/{identity}/create_flow_run", body={})["id"]
     ours, others = late(prefect_server), late(prefect_server, limit=7)
-    assert (len(ours), len(others)) == (EACH, EACH)
+    assert len(ours) == len(others) == 3
     # Those that a worker may be taking stay.
     monkeypatch.setattr(deployments, "LATE_SECONDS", 1000)
     deployments.register(settings, api_url=prefect_server.url)
