@@ -53,7 +53,7 @@ class Server:
         return process
 
     @staticmethod
-    def until(check: Callable[[], Any], seconds: float = 90, what: str = "it") -> Any:
+    def until(check: Callable[[], Any], seconds: float = 180, what: str = "it") -> Any:
         """Wait for something to be true; what it was at last."""
         end = time.monotonic() + seconds
         while not (found := check()):

@@ -65,7 +65,7 @@ def triggered(prefect_server, deployed, mill, write_news):
     (inbox / NAME).write_bytes(b"\xff\xd8\xff\x00\x01" * 40)
     watcher = prefect_server.start(NEWSMILL, "watch", "--home", mill.home, "--trigger", "event")
     try:
-        return prefect_server.until(lambda: ended(prefect_server, 1), 120, "the triggered run")[0]
+        return prefect_server.until(lambda: ended(prefect_server, 1), what="the triggered run")[0]
     finally:
         prefect_server.kill(watcher)
 
@@ -158,7 +158,7 @@ def test_a_run_tells_what_it_did(triggered, prefect_server, mill):
         return [log["message"] for log in logs if "committed" in log["message"]]
 
     # A server writes logs by the handful, every two seconds.
-    assert prefect_server.until(lines, 30) == ["batch 0 committed: 2 files, 3 documents, 2 rejects"]
+    assert prefect_server.until(lines) == ["batch 0 committed: 2 files, 3 documents, 2 rejects"]
 
 
 def test_texts_from_outside_are_only_text(triggered, prefect_server, mill):
@@ -182,12 +182,12 @@ def test_the_event_of_a_load_and_the_assets_have_the_rows(triggered, prefect_ser
         wanted = {"event": {"prefix": [prefix]}, "occurred": {"since": "2020-01-01T00:00:00Z"}}
         return prefect_server.ask("events/filter", filter=wanted, limit=50)["events"]
 
-    (loaded,) = prefect_server.until(lambda: found("newsmill.loaded"), 30)
+    (loaded,) = prefect_server.until(lambda: found("newsmill.loaded"))
     assert loaded["payload"]["rows"]["documents"] == 3
     assert loaded["payload"]["counts"]["rejected"] == 1
     assert loaded["related"][0]["prefect.resource.id"] == f"prefect.flow-run.{triggered['id']}"
     # Prefect sends these by itself, when it has time.
-    told = prefect_server.until(lambda: len(events := found("prefect.asset.")) == 5 and events, 30)
+    told = prefect_server.until(lambda: len(events := found("prefect.asset.")) == 5 and events)
     rows = {one["resource"]["prefect.resource.name"]: one["payload"]["rows"] for one in told}
     assert rows == {name: mill.one(f"SELECT count(*) FROM {name}") for name in rows}
     assert rows.keys() == {"files", "documents", "paragraphs", "segments", "rejects"}
@@ -209,7 +209,7 @@ def test_one_run_at_a_time_and_a_schedule_that_fires(triggered, prefect_server, 
             time.sleep(0.3)
         assert most == 1
         assert waited >= 1
-    last = prefect_server.until(lambda: ended(prefect_server, before + 3), 180)[before:]
+    last = prefect_server.until(lambda: ended(prefect_server, before + 3))[before:]
     assert [(run["state_type"], run["auto_scheduled"]) for run in last] == [("COMPLETED", True)] * 3
     assert mill.one("SELECT count(*) FROM documents") == 4
     assert mill.problems() == []

@@ -35,7 +35,7 @@ def pages(prefect_server, new_mill, write_news):
     identity = prefect_server.get("deployments/name/ingest/newsmill")["id"]
     prefect_server.work()
     prefect_server.ask(f"deployments/{identity}/create_flow_run", body={})
-    (run,) = prefect_server.until(lambda: [one for one in prefect_server.runs() if one["end_time"]], 120)
+    (run,) = prefect_server.until(lambda: [one for one in prefect_server.runs() if one["end_time"]])
     assert run["state_type"] == "COMPLETED", prefect_server.output()
     with screenshots.opened() as browser:
         return {name: browser.show(url) for name, url in screenshots.pages(prefect_server.url).items()}
