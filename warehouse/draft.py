@@ -20,7 +20,7 @@ from warehouse.ahead import ahead
 from warehouse.apply import apply, insert
 from warehouse.durable import copy_file, rename_durably, uninterrupted
 from warehouse.errors import DamagedError, TransientError
-from warehouse.gathering import BESIDE_WORK, Enough, Gathered
+from warehouse.gathering import BESIDE_WORK, VECTOR, Enough, Gathered
 from warehouse.layout import Home
 from warehouse.schema import TABLES, quoted
 from warehouse.standing import Touched, settle
@@ -31,14 +31,22 @@ ROW_GROUP_ROWS = 16_384
 # in the first blocks of all columns, and with no more than that puts some of them beside the file in the smallest run;
 # with more than these a large warehouse would take more than a small one: to build 500,000 documents took 45 s of CPU
 # and 408 MB with 256 MB, 49 s and 261 MB with these, 55 s and 242 MB with 64 MB.
-MEMORY = "96MB"
+MEMORY = 96_000_000
 
 # What it may hold while it puts all documents in order: a sort of whole texts cannot do with less.  Also where a
 # comparison finds the other too little.
-ORDER_MEMORY = "1GB"
+ORDER_MEMORY = 1_000_000_000
+
+# To store a vector DuckDB holds all of its texts of 4 KB and more at once, in blocks that may be half empty; and to
+# store the last row group anew those that it had.  With 96 MB it failed between 66 and 200 MB of texts of 100 KB.
+LONG_TEXTS = 32_000_000
 
 # From how many documents on their order is worth a copy: fewer are read whole in a few milliseconds.
 ORDERED_FROM = 2 * ROW_GROUP_ROWS
+
+
+# A commit that finds no room is told as a failed transaction.
+OUT_OF_ROOM = (duckdb.OutOfMemoryException, duckdb.TransactionException)
 
 
 class Draft:
@@ -65,9 +73,10 @@ class Draft:
         # What does not fit into memory goes beside the file, not into the folder that the command was given in.
         # One thread: several would each hold the texts they work on, beside the workers that hold theirs.
         self._database = duckdb.connect(
-            config={"memory_limit": MEMORY, "threads": 1, "temp_directory": f"{target}.tmp", **ddl.STORAGE}
+            config={"memory_limit": f"{MEMORY}B", "threads": 1, "temp_directory": f"{target}.tmp", **ddl.STORAGE}
         )
-        self._enough, self._gathered = enough, Gathered(enough)
+        self._memory, self._widest = MEMORY, 0
+        self._enough, self._gathered = enough, Gathered(enough, self._make_room)
         try:
             with self._at_work(started):
                 self._known = self._opened()
@@ -90,7 +99,7 @@ class Draft:
     def _at_work(self, started: float) -> Iterator[None]:
         try:
             yield
-        except (duckdb.IOException, duckdb.FatalException, duckdb.OutOfMemoryException) as error:
+        except (*OUT_OF_ROOM, duckdb.IOException, duckdb.FatalException) as error:
             raise TransientError(
                 f"the snapshot could not be built ({str(error).splitlines()[0]}); what is committed is safe, "
                 "run `newsmill publish` when that is mended"
@@ -104,6 +113,13 @@ class Draft:
             if self.is_new:
                 _create(self._database, self._tables)
                 self._database.execute("INSERT INTO about VALUES (?, '', 0, '')", [ddl.fingerprint(self._tables)])
+            # Three bytes a character: an alphabet's has one, a Chinese one has three.
+            (self._widest,) = self._database.execute(
+                "SELECT coalesce(3 * max(chars), 0)::BIGINT"
+                " FROM (SELECT sum(char_count) AS chars FROM documents GROUP BY rowid // ?)",
+                [VECTOR],
+            ).fetchall()[0]
+            self._make_room(0)
             return snapshots.about_open(self._database, self.target)
 
     def take(self, on_commit: Callable[[int, int], None] | None = None) -> None:
@@ -120,6 +136,13 @@ class Draft:
                         self._release()
                     if on_commit is not None:
                         on_commit(done, len(pending))
+
+    def _make_room(self, vector_bytes: int) -> None:
+        """Let DuckDB hold a vector of documents that are long, with one of those that are there."""
+        needed = room(self._widest + vector_bytes)
+        if needed > self._memory:
+            self._memory = needed
+            self._database.execute(f"SET memory_limit = '{needed}B'")
 
     def _release(self) -> None:
         """Insert what was held back; a signal is heard between two pieces, and the draft is lost to it."""
@@ -145,7 +168,7 @@ class Draft:
                 with uninterrupted():
                     self._settle()
                     if is_ordered:
-                        put_in_order(self._database, self.target, ordered, self._tables)
+                        put_in_order(self._database, self.target, ordered, self._tables, self._memory)
                     is_same = self._known.views_fingerprint == ddl.fingerprint(views) and not is_ordered
                     _finish(self._database, self.book, self.last, () if is_same else views, views)
                     self.close()
@@ -159,11 +182,16 @@ class Draft:
     def _settle(self) -> None:
         try:
             settle(self._database, self._touched, is_new=self.is_new)
-        except duckdb.OutOfMemoryException:
+        except OUT_OF_ROOM:
             # Not everything that compares can go on with less than it wants: better more than never.
-            self._database.execute(f"SET memory_limit = '{ORDER_MEMORY}'")
+            self._database.execute(f"SET memory_limit = '{max(ORDER_MEMORY, self._memory)}B'")
             settle(self._database, self._touched, is_new=self.is_new)
-            self._database.execute(f"SET memory_limit = '{MEMORY}'")
+            self._database.execute(f"SET memory_limit = '{self._memory}B'")
+
+
+def room(vector_bytes: int) -> int:
+    """How many bytes DuckDB may hold where so many lie in one vector."""
+    return MEMORY + (2 * vector_bytes if vector_bytes > LONG_TEXTS else 0)
 
 
 def _check_whole(target: Path) -> None:
@@ -190,7 +218,9 @@ def _create(database: duckdb.DuckDBPyConnection, tables: Sequence[str]) -> None:
     database.execute("COMMIT")
 
 
-def put_in_order(database: duckdb.DuckDBPyConnection, source: Path, target: Path, tables: Sequence[str]) -> None:
+def put_in_order(
+    database: duckdb.DuckDBPyConnection, source: Path, target: Path, tables: Sequence[str], memory: int = MEMORY
+) -> None:
     """Copy the tables into a new file, where documents stand in the order of most questions, and use that one.
 
     Commits come in the order of time, each in an order of its own; then a question about one month or language must
@@ -202,18 +232,20 @@ def put_in_order(database: duckdb.DuckDBPyConnection, source: Path, target: Path
     database.execute(f"ATTACH {quoted(str(source))} AS unordered (READ_ONLY)")
     _attach(database, target)
     _create(database, tables)
-    database.execute(f"SET memory_limit = '{ORDER_MEMORY}'")
+    lengths = database.execute("SELECT char_count FROM unordered.documents ORDER BY char_count DESC LIMIT ?", [VECTOR])
+    longest = 3 * sum(length for (length,) in lengths.fetchall())
+    database.execute(f"SET memory_limit = '{max(ORDER_MEMORY, room(longest))}B'")
     try:
         for table in ("about", *TABLES):
             order = "ORDER BY language, published_on, document_id" if table == "documents" else ""
             database.execute(f"INSERT INTO {table} BY NAME SELECT * FROM unordered.{table} {order}")  # noqa: S608
-    except duckdb.OutOfMemoryException:
+    except OUT_OF_ROOM:
         database.execute("RESET memory_limit; USE memory")
         database.execute("DETACH warehouse")
         copy_file(source, target)
         _attach(database, target)
     database.execute("DETACH unordered")
-    database.execute(f"SET memory_limit = '{MEMORY}'")
+    database.execute(f"SET memory_limit = '{memory}B'")
 
 
 def _write_runs(database: duckdb.DuckDBPyConnection, book: ledger.Ledger, commit_no: int) -> None:

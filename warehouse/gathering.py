@@ -9,7 +9,8 @@ those of a few vectors (docs/decisions/0017).
 """
 
 import itertools
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,8 +19,8 @@ import pyarrow.compute as pc
 
 # What a table takes besides its values: of a commit with one document six tables of 4 KB took 97 KB.
 TABLE_BYTES = 16 << 10
-# Rows that are handed out at once.
-SLICE = 2_048
+# Rows of one of DuckDB's vectors, and those that are handed out at once.
+VECTOR = SLICE = 2_048
 _ORDER = [("language", "ascending"), ("published_on", "ascending"), ("document_id", "ascending")]
 
 
@@ -41,15 +42,32 @@ BESIDE_WORK = Enough(32_768, 40 << 20)
 ALONE = Enough(524_288, 256 << 20, is_alone=True)
 
 
+class _Vector:
+    """How many bytes the last documents have that may come to lie in one vector."""
+
+    def __init__(self) -> None:
+        self._sizes: deque[tuple[int, int]] = deque()
+        self._rows = self.nbytes = 0
+
+    def add(self, rows: int, nbytes: int) -> None:
+        """These follow."""
+        self._sizes.append((rows, nbytes))
+        self._rows, self.nbytes = self._rows + rows, self.nbytes + nbytes
+        while self._rows - self._sizes[0][0] >= VECTOR:
+            rows, nbytes = self._sizes.popleft()
+            self._rows, self.nbytes = self._rows - rows, self.nbytes - nbytes
+
+
 class Gathered:
     """Rows on their way into a database, by table.
 
     They come out with the name of their table: documents at most 2,048 at once, which are in order one after the other,
-    each within itself as it comes, or a batch that is alone; the rows of another table as they came.
+    each within itself as it comes, or a batch that is alone; the rows of another table as they came.  ``on_vector`` is
+    told before how many bytes may lie in one vector with them.
     """
 
-    def __init__(self, enough: Enough = BESIDE_WORK) -> None:
-        self._enough = enough
+    def __init__(self, enough: Enough = BESIDE_WORK, on_vector: Callable[[int], None] | None = None) -> None:
+        self._enough, self._on_vector, self._vector = enough, on_vector, _Vector()
         self._tables: dict[str, list[pa.Table]] = {}
         self._documents, self._bytes = 0, 0
 
@@ -71,13 +89,17 @@ class Gathered:
         documents = held.pop("documents", [])
         for table in list(held):
             yield table, pa.concat_tables(held.pop(table))
-        if len(documents) == 1:  # a part is in order
-            yield "documents", documents[0]
-        elif documents:
-            yield from (("documents", rows) for rows in _in_order(documents))
+        # A part is in order.
+        for rows in documents if len(documents) == 1 else _in_order(documents):
+            self._vector.add(rows.num_rows, rows.nbytes)
+            if self._on_vector is not None:
+                self._on_vector(self._vector.nbytes)
+            yield "documents", rows
 
 
 def _in_order(tables: list[pa.Table]) -> Iterator[pa.Table]:
+    if not tables:
+        return
     # A vector is unpacked whole: the order within it gains nothing, and takes one more copy of all rows.
     keys = pa.concat_tables([table.select([name for name, _ in _ORDER]) for table in tables])
     order = np.asarray(pc.sort_indices(keys, sort_keys=_ORDER)).astype(np.int64)

@@ -104,3 +104,20 @@ def test_there_is_enough_when_documents_or_bytes_are(enough: Enough, table: str)
     assert seen[-1]
     assert list(held.released())
     assert not held.is_enough
+
+
+def test_it_is_told_before_how_much_may_lie_in_one_vector() -> None:
+    """Of 2,048 rows that follow one another, whatever came before them."""
+    told: list[int] = []
+    held = Gathered(on_vector=told.append)
+    sizes: list[int] = []
+    for seed, count in enumerate((3_000, 1_000, 1_000, 1_000, 10)):
+        some = rows(seed, count)
+        held.add("documents", some)
+        sizes.append(some.nbytes)
+        for _, out in held.released():
+            assert out is some
+            assert len(told) == len(sizes)
+    first, second, third, fourth, last = sizes
+    assert told == [first, first + second, first + second + third, second + third + fourth, sum(sizes[1:])]
+    assert last > 0

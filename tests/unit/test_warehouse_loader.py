@@ -562,7 +562,7 @@ class TestPublish:
             yard.read(content, content)
             yard.publish()
         monkeypatch.setattr(draft, "ORDERED_FROM", 4)
-        monkeypatch.setattr(draft, "ORDER_MEMORY", "1MB")
+        monkeypatch.setattr(draft, "ORDER_MEMORY", 1_000_000)
         loader.publish(yard.home, yard.book, is_ordered=True)
         texts = [text for (text,) in yard.rows("SELECT text FROM documents ORDER BY rowid")]
         assert [text[5] for text in texts] == list("4132")
