@@ -37,9 +37,9 @@ MEMORY = 96_000_000
 # comparison finds the other too little.
 ORDER_MEMORY = 1_000_000_000
 
-# To store a vector DuckDB holds all of its texts of 4 KB and more at once, in blocks that may be half empty; and to
-# store the last row group anew those that it had.  With 96 MB it failed between 66 and 200 MB of texts of 100 KB.
-LONG_TEXTS = 32_000_000
+# What of it may be texts of 4 KB and more.  To store a vector DuckDB holds all of those at once, in blocks that may be
+# half empty; and to store the last row group anew those that it had.  66 MB of texts of 100 KB went well, 82 did not.
+TEXT_MEMORY = 64_000_000
 
 # From how many documents on their order is worth a copy: fewer are read whole in a few milliseconds.
 ORDERED_FROM = 2 * ROW_GROUP_ROWS
@@ -191,7 +191,7 @@ class Draft:
 
 def room(vector_bytes: int) -> int:
     """How many bytes DuckDB may hold where so many lie in one vector."""
-    return MEMORY + (2 * vector_bytes if vector_bytes > LONG_TEXTS else 0)
+    return MEMORY + max(0, 2 * vector_bytes - TEXT_MEMORY)
 
 
 def _check_whole(target: Path) -> None:
