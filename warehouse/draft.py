@@ -114,11 +114,11 @@ class Draft:
                 _create(self._database, self._tables)
                 self._database.execute("INSERT INTO about VALUES (?, '', 0, '')", [ddl.fingerprint(self._tables)])
             # Three bytes a character: an alphabet's has one, a Chinese one has three.
-            (self._widest,) = self._database.execute(
+            ((self._widest,),) = self._database.execute(
                 "SELECT coalesce(3 * max(chars), 0)::BIGINT"
                 " FROM (SELECT sum(char_count) AS chars FROM documents GROUP BY rowid // ?)",
                 [VECTOR],
-            ).fetchall()[0]
+            ).fetchall()
             self._make_room(0)
             return snapshots.about_open(self._database, self.target)
 
@@ -219,7 +219,7 @@ def _create(database: duckdb.DuckDBPyConnection, tables: Sequence[str]) -> None:
 
 
 def put_in_order(
-    database: duckdb.DuckDBPyConnection, source: Path, target: Path, tables: Sequence[str], memory: int = MEMORY
+    database: duckdb.DuckDBPyConnection, source: Path, target: Path, tables: Sequence[str], memory: int
 ) -> None:
     """Copy the tables into a new file, where documents stand in the order of most questions, and use that one.
 

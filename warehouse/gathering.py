@@ -19,8 +19,10 @@ import pyarrow.compute as pc
 
 # What a table takes besides its values: of a commit with one document six tables of 4 KB took 97 KB.
 TABLE_BYTES = 16 << 10
-# Rows of one of DuckDB's vectors, and those that are handed out at once.
-VECTOR = SLICE = 2_048
+# Rows of one of DuckDB's vectors.
+VECTOR = 2_048
+# Rows that are handed out at once.
+SLICE = VECTOR
 _ORDER = [("language", "ascending"), ("published_on", "ascending"), ("document_id", "ascending")]
 
 

@@ -118,6 +118,5 @@ def test_it_is_told_before_how_much_may_lie_in_one_vector() -> None:
         for _, out in held.released():
             assert out is some
             assert len(told) == len(sizes)
-    first, second, third, fourth, last = sizes
+    first, second, third, fourth, _ = sizes
     assert told == [first, first + second, first + second + third, second + third + fourth, sum(sizes[1:])]
-    assert last > 0
