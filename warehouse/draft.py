@@ -15,7 +15,7 @@ from typing import Self
 import duckdb
 import pyarrow as pa
 
-from warehouse import ddl, ledger, snapshots
+from warehouse import ddl, ledger, memory, snapshots
 from warehouse.ahead import ahead
 from warehouse.apply import apply, insert
 from warehouse.durable import copy_file, rename_durably, uninterrupted
@@ -72,9 +72,8 @@ class Draft:
             target.chmod(0o600)
         # What does not fit into memory goes beside the file, not into the folder that the command was given in.
         # One thread: several would each hold the texts they work on, beside the workers that hold theirs.
-        self._database = duckdb.connect(
-            config={"memory_limit": f"{MEMORY}B", "threads": 1, "temp_directory": f"{target}.tmp", **ddl.STORAGE}
-        )
+        self._database = duckdb.connect(config={"threads": 1, "temp_directory": f"{target}.tmp", **ddl.STORAGE})
+        allow(self._database, MEMORY)
         self._memory, self._widest = MEMORY, 0
         self._enough, self._gathered = enough, Gathered(enough, self._make_room)
         try:
@@ -142,7 +141,7 @@ class Draft:
         needed = room(self._widest + vector_bytes)
         if needed > self._memory:
             self._memory = needed
-            self._database.execute(f"SET memory_limit = '{needed}B'")
+            allow(self._database, needed)
 
     def _release(self) -> None:
         """Insert what was held back; a signal is heard between two pieces, and the draft is lost to it."""
@@ -184,14 +183,24 @@ class Draft:
             settle(self._database, self._touched, is_new=self.is_new)
         except OUT_OF_ROOM:
             # Not everything that compares can go on with less than it wants: better more than never.
-            self._database.execute(f"SET memory_limit = '{max(ORDER_MEMORY, self._memory)}B'")
+            allow(self._database, max(ORDER_MEMORY, self._memory))
             settle(self._database, self._touched, is_new=self.is_new)
-            self._database.execute(f"SET memory_limit = '{self._memory}B'")
+            allow(self._database, self._memory)
 
 
 def room(vector_bytes: int) -> int:
     """How many bytes DuckDB may hold where so many lie in one vector."""
     return MEMORY + max(0, 2 * vector_bytes - TEXT_MEMORY)
+
+
+def allow(database: duckdb.DuckDBPyConnection, nbytes: int) -> None:
+    """Let DuckDB hold so many bytes, but never more than left to itself it would: four fifths of the machine or cgroup.
+
+    Where that does not do, a commit finds no room and says so; with more the system would kill the process.
+    """
+    database.execute("RESET memory_limit")
+    ((most,),) = database.execute("SELECT current_setting('memory_limit')").fetchall()
+    database.execute(f"SET memory_limit = '{min(nbytes, memory.of_setting(most))}B'")
 
 
 def _check_whole(target: Path) -> None:
@@ -219,7 +228,7 @@ def _create(database: duckdb.DuckDBPyConnection, tables: Sequence[str]) -> None:
 
 
 def put_in_order(
-    database: duckdb.DuckDBPyConnection, source: Path, target: Path, tables: Sequence[str], memory: int
+    database: duckdb.DuckDBPyConnection, source: Path, target: Path, tables: Sequence[str], held: int
 ) -> None:
     """Copy the tables into a new file, where documents stand in the order of most questions, and use that one.
 
@@ -234,7 +243,7 @@ def put_in_order(
     _create(database, tables)
     lengths = database.execute("SELECT char_count FROM unordered.documents ORDER BY char_count DESC LIMIT ?", [VECTOR])
     longest = 3 * sum(length for (length,) in lengths.fetchall())
-    database.execute(f"SET memory_limit = '{max(ORDER_MEMORY, room(longest))}B'")
+    allow(database, max(ORDER_MEMORY, room(longest)))
     try:
         for table in ("about", *TABLES):
             order = "ORDER BY language, published_on, document_id" if table == "documents" else ""
@@ -245,7 +254,7 @@ def put_in_order(
         copy_file(source, target)
         _attach(database, target)
     database.execute("DETACH unordered")
-    database.execute(f"SET memory_limit = '{memory}B'")
+    allow(database, held)
 
 
 def _write_runs(database: duckdb.DuckDBPyConnection, book: ledger.Ledger, commit_no: int) -> None:

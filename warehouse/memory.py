@@ -18,6 +18,7 @@ _LARGE_BYTES = 1 << 20
 _LOOKS = (20_000, 10, 10)
 # Of Linux' mman.h; the module mmap does not name it.
 _MADV_PAGEOUT = 21
+_UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB", "PiB")
 
 
 def give_back() -> None:
@@ -70,3 +71,9 @@ def private_bytes() -> int | None:
             if line.startswith("VmData:"):
                 return int(line.split()[1]) * 1024
     return None
+
+
+def of_setting(size: str) -> int:
+    """How many bytes a size is that DuckDB names, as ``18.8 GiB``."""
+    number, unit = size.split()
+    return int(float(number) * 1024 ** _UNITS.index(unit))

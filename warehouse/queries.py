@@ -34,7 +34,6 @@ LOCK_DOWN = (
     "SET enable_external_access = false",
     "SET lock_configuration = true",
 )
-_UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB", "PiB")
 # What rows take on their way to a file or a terminal, and what the allocator holds back.
 _BESIDE_BYTES = 1_000_000_000
 _EXPLAIN = re.compile(r"\s*EXPLAIN\s+(ANALYZE\s+)?(\([^()]*\)\s*)?", re.IGNORECASE)
@@ -78,8 +77,7 @@ def _bounded(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
     held = memory.private_bytes()
     soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
     ((limit,),) = connection.execute("SELECT current_setting('memory_limit')").fetchall()
-    size, unit = limit.split()
-    most = (held or 0) + int(float(size) * 1024 ** _UNITS.index(unit)) + _BESIDE_BYTES
+    most = (held or 0) + memory.of_setting(limit) + _BESIDE_BYTES
     if held is None or resource.RLIM_INFINITY != soft < most:
         yield
         return

@@ -2,10 +2,12 @@
 
 import json
 
+import duckdb
 import pytest
 
 from flows import compacting
-from warehouse import draft
+from warehouse import draft, memory
+from warehouse.errors import TransientError
 
 SIZE = 100_000
 
@@ -55,3 +57,30 @@ def test_they_are_put_in_order(shelf, monkeypatch):
     ids = shelf.column("SELECT document_id FROM documents ORDER BY rowid")
     assert ids == sorted(ids)
     assert shelf.problems(deep=True) == []
+
+
+def test_a_machine_too_small_for_them_is_one_line(shelf, monkeypatch):
+    """DuckDB is never allowed what the machine does not have, and what is committed waits for a larger one."""
+    before, small = shelf.newest(), 150_000_000
+    write(shelf, "d.jsonl", 1_601, 1)
+    with monkeypatch.context() as patched:
+        patched.setattr(memory, "of_setting", lambda size: small)
+        with pytest.raises(TransientError, match=r"what is committed is safe, run `newsmill publish`") as caught:
+            shelf.ingest()
+    assert "\n" not in str(caught.value)
+    assert shelf.newest() == before
+    shelf.ingest()
+    assert len(texts(shelf)) == 1_602
+    assert shelf.problems() == []
+
+
+def test_a_draft_takes_no_more_than_duckdb_would():
+    def held(database):
+        return memory.of_setting(*database.execute("SELECT current_setting('memory_limit')").fetchone())
+
+    with duckdb.connect() as database:
+        left_to_itself = held(database)
+        draft.allow(database, 1 << 60)
+        assert 0.9 * left_to_itself < held(database) <= left_to_itself
+        draft.allow(database, 96 << 20)
+        assert held(database) == 96 << 20
