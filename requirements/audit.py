@@ -4,17 +4,19 @@
 
 ADVISORIES is a folder or a zip of advisories in the OSV format, one JSON file each, as the projects that collect them
 offer for download.  A list that does not know a hole that is known for long (``CANARY``), or whose newest entry is
-older than asked, proves nothing, and neither does a lock without pins: that is 2, never 0.
+older than asked, a month where nothing is asked, proves nothing, and neither does a lock without pins: that is 2, never
+0.  What only benchmarks install is asked about by name (``--lock peer-dlt``).
 
 Belongs here: reading advisories and judging versions.  Does not belong here: fetching them, reading a lock
 (``sbom.py``).
 """
 
 import argparse
+import datetime as dt
 import json
 import sys
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,8 +27,11 @@ from packaging.version import InvalidVersion, Version
 sys.path.insert(0, str(Path(__file__).parent))
 from sbom import HERE, components
 
+from warehouse.clock import now_us
+
 CANARY = ("jinja2", "2.4.1")
-LOCKS = ("core", "postgres", "search", "build", "dev")
+LOCKS = ("core", "postgres", "search", "build", "dev", "fuzz", "duckdb2")
+OLDEST = dt.timedelta(days=30)
 
 
 @dataclass(frozen=True)
@@ -51,32 +56,36 @@ def advisories(place: Path) -> Iterator[dict[str, Any]]:
                     yield json.loads(archive.read(name))
 
 
-def _at_or_above(version: Version, bound: str) -> bool:
+def _parsed(event: dict[str, str]) -> tuple[Version | None, str]:
+    """The version of an event, None where it has no order, and whether versions are affected from there on."""
+    ((word, bound),) = event.items()
     try:
-        return bound == "0" or version >= Version(bound)
+        return Version(bound), word
     except InvalidVersion:
-        return True  # what cannot be compared counts as affected
+        return None, word
+
+
+def _is_in(found: Version, events: Sequence[dict[str, str]]) -> bool:
+    """Whether a version lies in a range of the OSV format; what cannot be compared counts as affected.
+
+    Events come in any order and are looked at in that of their versions, as the format's own algorithm does.
+    """
+    parsed = [_parsed(event) for event in events]
+    is_in = any(bound is None and word == "introduced" for bound, word in parsed)
+    for bound, word in sorted((bound, word) for bound, word in parsed if bound is not None):
+        if word == "introduced":
+            is_in |= found >= bound
+        elif (word == "fixed" and found >= bound) or (word == "last_affected" and found > bound):
+            is_in = False
+    return is_in
 
 
 def is_affected(affected: dict[str, Any], version: str) -> bool:
     """Whether an advisory's entry for a package means this version."""
     if version in affected.get("versions", ()):
         return True
-    found = Version(version)
-    for bounds in affected.get("ranges", ()):
-        if bounds.get("type") != "ECOSYSTEM":
-            continue
-        is_in = False
-        for event in bounds.get("events", ()):
-            if "introduced" in event and _at_or_above(found, event["introduced"]):
-                is_in = True
-            if "fixed" in event and _at_or_above(found, event["fixed"]):
-                is_in = False
-            if "last_affected" in event and found > Version(event["last_affected"]):
-                is_in = False
-        if is_in:
-            return True
-    return False
+    ranges = [bounds["events"] for bounds in affected.get("ranges", ()) if bounds.get("type") == "ECOSYSTEM"]
+    return any(_is_in(Version(version), events) for events in ranges)
 
 
 def holes(place: Path, pins: set[tuple[str, str]]) -> tuple[list[Hole], str]:
@@ -106,7 +115,8 @@ def main() -> int:
     """The exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("advisories", type=Path)
-    parser.add_argument("--not-before", default="", help="date that the newest advisory must reach")
+    month_ago = str((dt.datetime.fromtimestamp(now_us() / 1e6, dt.UTC) - OLDEST).date())
+    parser.add_argument("--not-before", default=month_ago, help="date that the newest advisory must reach")
     parser.add_argument("--lock", action="append", help=f"names of locks; default {' '.join(LOCKS)}")
     options = parser.parse_args()
     pins = {

@@ -22,7 +22,10 @@ def hole(name: str, **affected: Any) -> dict[str, Any]:
     return {"id": f"NEW-{name}", "modified": "2026-11-21T00:00:00Z", "affected": [{"package": package, **affected}]}
 
 
-def audited(folder: Path, *found: dict[str, Any], words: tuple[str, ...] = ()) -> tuple[int, str]:
+RECENT = ("--not-before", "2026-11-01")
+
+
+def audited(folder: Path, *found: dict[str, Any], words: tuple[str, ...] = RECENT) -> tuple[int, str]:
     for number, advisory in enumerate(found):
         (folder / f"{number}.json").write_text(json.dumps(advisory))
     done = subprocess.run([sys.executable, AUDIT, folder, *words], capture_output=True, text=True)
@@ -45,6 +48,12 @@ def events(*pairs: tuple[str, str]) -> list[dict[str, Any]]:
         (hole("duckdb", ranges=events(("introduced", "0"), ("fixed", "1.5.5"))), 0),
         (hole("duckdb", ranges=events(("introduced", "1.0"), ("last_affected", "1.5.4"))), 0),
         (hole("duckdb", versions=["1.5.4"]), 0),
+        (hole("duckdb", ranges=events(("introduced", "1.5"), ("fixed", "1.0"), ("introduced", "0"))), 1),
+        (hole("duckdb", ranges=events(("fixed", "1.5"), ("introduced", "0"))), 0),
+        (hole("duckdb", ranges=events(("introduced", "0"), ("fixed", "no-number"))), 1),
+        (hole("duckdb", ranges=events(("introduced", "0"), ("last_affected", "no-number"))), 1),
+        (hole("duckdb", ranges=events(("introduced", "no-number"))), 1),
+        (hole("duckdb", ranges=events(("introduced", "no-number"), ("fixed", "1.5.5"))), 0),
         (hole("no-package-of-ours", ranges=events(("introduced", "0"))), 0),
         (hole("duckdb", ranges=events(("introduced", "0"))) | {"withdrawn": "2026-11-22T00:00:00Z"}, 0),
     ],
@@ -60,11 +69,12 @@ def test_a_pin_that_an_advisory_means_is_found_and_no_other(
 @pytest.mark.parametrize(
     ("found", "words"),
     [
-        ([], ()),
-        ([hole("duckdb", ranges=events(("introduced", "0")))], ()),
+        ([], RECENT),
+        ([hole("duckdb", ranges=events(("introduced", "0")))], RECENT),
         ([CANARY], ("--not-before", "2026-11-25")),
+        ([CANARY | {"modified": "2026-01-01T00:00:00Z"}], ()),
     ],
-    ids=["empty", "without the canary", "old"],
+    ids=["empty", "without the canary", "older than asked", "months old"],
 )
 def test_a_list_that_proves_nothing_is_no_success(
     tmp_path: Path, found: list[dict[str, Any]], words: tuple[str, ...]
@@ -82,6 +92,6 @@ def test_a_list_that_is_not_there_is_no_success(tmp_path: Path) -> None:
 def test_a_zip_is_a_list_too(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "all.zip", "w") as archive:
         archive.writestr("OLD-1.json", json.dumps(CANARY))
-    done = subprocess.run([sys.executable, AUDIT, tmp_path / "all.zip"], capture_output=True, text=True)
+    done = subprocess.run([sys.executable, AUDIT, tmp_path / "all.zip", *RECENT], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "0 known holes" in done.stdout
