@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from flows.erase import erase
-from flows.execution import Run, Stages
+from flows.execution import SIGHTINGS, Run, Stages
 from flows.settings import Settings
 from flows.summary import Outcome, Progress
 from tasks import plan
@@ -112,7 +112,7 @@ def _died_twice(book: Ledger) -> bool:
 
 
 def _record(run: Run, search: Search) -> None:
-    """From a search to commits: the batches in order, then what needed no reading, then the copies of what was read."""
+    """From a search to commits: the batches in order, what needed no reading, then the copies of what was read."""
     found = Discovery()
 
     def new(hasher: Hasher | None) -> Iterator[RawFile]:
@@ -128,6 +128,9 @@ def _record(run: Run, search: Search) -> None:
             run.outcome.count("ignored", some.ignored)
             files, some.new, some.restamped = some.new, [], []
             found.add(some)
+            if len(found.sightings) >= SIGHTINGS:
+                run.commit_sightings(found.sightings)
+                found.sightings = []
             yield from files
 
     def committed(receipt: Receipt) -> None:

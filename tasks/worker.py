@@ -140,6 +140,8 @@ def main() -> None:
     for pid in children:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
+    # A run waits for this end before it publishes, and taking all modules apart takes a tenth of a second.
+    os._exit(0)
 
 
 def _obey(control: socket.socket, memory_bytes: int, children: set[int]) -> None:

@@ -3,6 +3,7 @@
 Belongs here: exit codes 0 done, 1 failed, 2 usage.  Does not belong here: commands.
 """
 
+import gc
 import io
 import os
 import signal
@@ -120,6 +121,8 @@ def main() -> None:
     finally:
         if "prefect" in sys.modules:
             _end_within(_LAST_SECONDS, code if isinstance(code, int) else 1)
+    # The interpreter would look through all modules for cycles before it goes: 0.2 s of what it took to import them.
+    gc.freeze()
     sys.exit(code)
 
 

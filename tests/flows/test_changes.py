@@ -7,6 +7,10 @@ from typing import Any, Self
 
 import pytest
 
+from flows import execution, run
+from tasks import discover
+from warehouse import ledger
+
 News = Callable[[int], str]
 
 
@@ -40,6 +44,43 @@ def test_the_same_bytes_at_a_second_path_are_a_duplicate(mill: Any, write_news: 
     assert mill.one("SELECT sum(document_count) FROM files") == 1
     assert mill.problems(deep=True) == []
     assert mill.ingest().counts == {"unchanged": 3}
+
+
+def test_a_folder_that_comes_again_is_committed_in_pieces(
+    mill: Any, write_news: News, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Paths that need no reading are as many as they like: neither a commit nor its load holds all of them."""
+    monkeypatch.setattr(execution, "SIGHTINGS", 4)
+    monkeypatch.setattr(run, "SIGHTINGS", 4)
+    monkeypatch.setattr(discover, "HASHED_AT_ONCE", 3)
+    for number in range(11):
+        mill.put(f"first/{number:02}.txt", write_news(number))
+    mill.ingest()
+    for number in range(11):
+        mill.put(f"again/{number:02}.txt", write_news(number))
+    mill.put("z/new.txt", write_news(11))
+    append, calls = ledger.append, list[int]()
+
+    def killed(*words: Any, **what: Any) -> int | None:
+        if what.get("receipt") is None:
+            calls.append(len(what["sightings"]))
+            if len(calls) == 2:
+                raise OSError("the plug")
+        return append(*words, **what)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(ledger, "append", killed)
+        with pytest.raises(OSError, match="the plug"):
+            mill.ingest()
+    before = mill.one("SELECT count(*) FROM loads")
+    assert mill.ingest().counts["duplicate"] == 11 - 4
+    assert calls[0] == 4
+    assert mill.one("SELECT count(*) FROM loads WHERE kind = 'sightings' AND file_count > 4") == 0
+    assert mill.one("SELECT count(*) FROM loads") > before
+    assert mill.column("SELECT count(*) FROM files WHERE status = 'duplicate'") == [11]
+    assert mill.one("SELECT count(*) FROM documents") == 12
+    assert mill.problems(deep=True) == []
+    assert mill.ingest().counts == {"unchanged": 23}
 
 
 def test_equal_rejects_are_duplicates_too(mill: Any, write_news: News) -> None:
