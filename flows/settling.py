@@ -82,10 +82,10 @@ class Settling:
         return ready
 
     def _entries(self, folder: bytes, paths: Collection[bytes] | None) -> Iterator[Found]:
-        if paths is None:
-            yield from walking.walk(folder, wanted=self.wanted)
-            return
         real = os.path.realpath(folder)
+        if paths is None:
+            yield from walking.walk(real, wanted=self.wanted)
+            return
         for path in {*paths, *self.waiting}:
             above, whole, names = os.path.dirname(path), os.path.join(real, path), os.fsdecode(path).split("/")
             # A walk enters neither what is ignored nor symlinks, and these two ways to look must agree.
@@ -93,9 +93,9 @@ class Settling:
                 os.path.join(real, above) if above else real
             ):
                 continue
-            found = raw_files.look(folder, path)
+            found = raw_files.look(real, path)
             if stat.S_ISDIR(found.mode):
-                yield from walking.walk(folder, path, wanted=self.wanted)
+                yield from walking.walk(real, path, wanted=self.wanted)
             elif not isinstance(found.error, FileNotFoundError):
                 yield found
 

@@ -209,7 +209,7 @@ class Search:
     def _unread(self, file: RawFile, odd: int | OSError | None) -> Sighting | None:
         """What becomes of a path that is not read now; ``odd`` as in ``Block``."""
         if isinstance(odd, OSError):
-            return plan.deferral(file, Deferred(raw_files.defer_reason(odd), odd.strerror or ""))
+            return plan.deferral(file, raw_files.put_off(odd))
         if refusal := _refusal(file, odd, self.options):
             return _refused(file, *refusal)
         if not is_settled(file.stamp.mtime_ns, self.now_ns, self.options.settle_seconds):

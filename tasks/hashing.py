@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from warehouse import raw_files
 from warehouse.errors import Deferred, Refusal
+from warehouse.reaching import Reach
 from warehouse.records import RawFile, Stamp
 
 _NOTHING = "0" * 64
@@ -40,16 +41,17 @@ def hashed(paths: Sequence[bytes], sizes: Sequence[int]) -> Hashed:
     digits: list[str] = []
     stamps = array("q")
     troubles: dict[int, Exception] = {}
-    for place, (path, size) in enumerate(zip(paths, sizes, strict=True)):
-        try:
-            content = raw_files.identify(path, size)
-        except (FileNotFoundError, Deferred, Refusal) as trouble:
-            troubles[place] = trouble
-            digits.append(_NOTHING)
-            stamps.extend(raw_files.NO_STAMP)
-        else:
-            digits.append(content.file_id)
-            stamps.extend(content.stamp)
+    with Reach() as way:
+        for place, (path, size) in enumerate(zip(paths, sizes, strict=True)):
+            try:
+                content = raw_files.identify(path, size, way)
+            except (FileNotFoundError, Deferred, Refusal) as trouble:
+                troubles[place] = trouble
+                digits.append(_NOTHING)
+                stamps.extend(raw_files.NO_STAMP)
+            else:
+                digits.append(content.file_id)
+                stamps.extend(content.stamp)
     return Hashed("".join(digits), stamps.tobytes(), troubles)
 
 

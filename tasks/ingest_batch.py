@@ -15,6 +15,7 @@ from tasks.document import CutLimits, DocumentOptions, cuts
 from warehouse import batches, parts, raw_files
 from warehouse.errors import Deferred
 from warehouse.layout import Home
+from warehouse.reaching import Reach
 from warehouse.records import Batch, FileResult, RawFile, Receipt, Sighting
 from warehouse.vocabulary import DeferReason, FileStatus
 
@@ -52,13 +53,17 @@ class _Contents:
         self.opened: raw_files.Opened | None = None
 
     def __iter__(self) -> Iterator[tuple[RawFile, BinaryIO]]:
+        with Reach() as way:
+            yield from self._through(way)
+
+    def _through(self, way: Reach) -> Iterator[tuple[RawFile, BinaryIO]]:
         for file in self.batch.files:
             started = time.perf_counter()
             try:
                 if file.stamp.size_bytes > WHOLE_BYTES:
                     yield from self._big(file)
                     continue
-                content = raw_files.read(file.path)
+                content = raw_files.read(file.path, way)
                 self._check(content.file_id, file)
             except FileNotFoundError:
                 self.gone.append((file.root, file.uri))

@@ -19,7 +19,8 @@ INBOX = "inbox"
 class Root:
     """Where to look: ``location`` stands in the ledger, ``below`` narrows the walk to one file or folder in it.
 
-    ``skip`` names folders below it that are not entered: other roots, and the home, whose files are no raw files.
+    ``path`` has no symlink in it.  ``skip`` names folders below it that are not entered: other roots, and the home,
+    whose files are no raw files.
     """
 
     location: str
@@ -67,8 +68,11 @@ def roots_of(path: bytes, home: Home, known_roots: Iterable[str], source: str | 
 
 
 def known_root(home: Home, location: str, uri: str) -> Root:
-    """The root to look at one path that the ledger knows, without following anything."""
-    folder = os.fsencode(home.inbox) if location == INBOX else to_path(location)
+    """The root to look at one path that the ledger knows, without following anything but the inbox itself.
+
+    Other roots were resolved when they were named: a symlink in the place of one may be anybody's.
+    """
+    folder = os.path.realpath(os.fsencode(home.inbox)) if location == INBOX else to_path(location)
     return Root(location, folder, to_path(uri))
 
 

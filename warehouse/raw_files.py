@@ -1,9 +1,11 @@
 """Stamp and open raw files, without ever trusting them.
 
-Belongs here: with ``walking``, which lists them, the only calls that touch somebody else's files, all of them reading.
-Does not belong here: which files are wanted (``tasks.discover``) or what is in them (``tasks.readers``).
+Belongs here: with ``walking``, which lists them, and ``reaching``, which leads to them, the only calls that touch
+somebody else's files, all of them reading.  Does not belong here: which files are wanted (``tasks.discover``) or what
+is in them (``tasks.readers``).
 
-Paths are bytes: a name from outside need not be text.
+Paths are bytes: a name from outside need not be text.  They are absolute, and real: what a person named was resolved
+before, and nothing in them is followed any more.
 """
 
 import errno
@@ -18,6 +20,7 @@ from operator import attrgetter
 from typing import Any, BinaryIO, NamedTuple
 
 from warehouse.errors import Deferred, Refusal
+from warehouse.reaching import Reach, reach
 from warehouse.records import Stamp
 from warehouse.uri import to_path, to_uri
 from warehouse.vocabulary import DeferReason, Reason, Stage
@@ -90,17 +93,33 @@ def stamp_of(result: os.stat_result) -> Stamp:
 
 
 def look(root: bytes, path: bytes) -> Found:
-    """One named entry, as ``walk`` would report it."""
+    """One named entry, as ``walk`` would report it; what lies behind a symlink is one itself."""
+    folder, _, name = os.path.join(root, path).rstrip(b"/").rpartition(b"/")
     try:
-        result = os.lstat(os.path.join(root, path))
+        fd = reach(folder)
+        try:
+            result = os.stat(name, dir_fd=fd, follow_symlinks=False)
+        finally:
+            os.close(fd)
     except OSError as error:
+        if error.errno == errno.ELOOP:
+            return Found(path, to_uri(path), stat.S_IFLNK, NO_STAMP)
         return Found(path, to_uri(path), 0, NO_STAMP, error)
     return Found(path, to_uri(path), result.st_mode & KIND, stamp_of(result))
 
 
 def defer_reason(error: OSError) -> DeferReason:
-    """Why an operating system error puts a file off."""
+    """Why an operating system error puts a file off; a symlink took the place of what was listed as none."""
+    if error.errno in (errno.ELOOP, errno.ENOTDIR):
+        return DeferReason.CHANGING
     return DeferReason.PERMISSION if error.errno in (errno.EACCES, errno.EPERM) else DeferReason.IO_ERROR
+
+
+def put_off(error: OSError) -> Deferred:
+    """What an operating system error makes of a file."""
+    if error.errno == errno.ELOOP:
+        return Deferred(DeferReason.CHANGING, "a symbolic link stands where a file or folder was listed")
+    return Deferred(defer_reason(error), error.strerror or str(error))
 
 
 class Content(NamedTuple):
@@ -115,10 +134,11 @@ class Content(NamedTuple):
         return hashlib.sha256(self.data).hexdigest()
 
 
-def _open(path: bytes) -> tuple[int, os.stat_result]:
-    # Without O_NONBLOCK the open of a FIFO waits for a writer for ever; O_NOFOLLOW because a symlink that was put in
-    # the place of a file between listing and reading must not lead out of the inbox.
-    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+def _open(path: bytes, way: Reach | None) -> tuple[int, os.stat_result]:
+    if way is None:
+        with Reach() as way:
+            return _open(path, way)
+    fd = way.open(path)
     try:
         result = os.fstat(fd)
     except OSError:
@@ -130,13 +150,13 @@ def _open(path: bytes) -> tuple[int, os.stat_result]:
     return fd, result
 
 
-def read(path: bytes) -> Content:
-    """All bytes of a regular file.
+def read(path: bytes, way: Reach | None = None) -> Content:
+    """All bytes of a regular file; ``way`` holds its folder for the next one.
 
     Raises ``Deferred`` when it cannot be read or changes while it is, and ``FileNotFoundError`` when it is gone.
     """
     try:
-        fd, before = _open(path)
+        fd, before = _open(path, way)
         try:
             size = before.st_size
             # One byte more than the size: the read that finds the end is the one that proves it.
@@ -149,7 +169,7 @@ def read(path: bytes) -> Content:
     except FileNotFoundError:
         raise
     except OSError as error:
-        raise Deferred(defer_reason(error), error.strerror or str(error)) from error
+        raise put_off(error) from error
     if len(data) != size or FACTS(before) != FACTS(after):
         raise Deferred(DeferReason.CHANGING, "changed while it was read")
     return Content(data, stamp_of(before))
@@ -162,7 +182,7 @@ class _Raw(io.FileIO):
         try:
             return super().readinto(buffer) or 0
         except OSError as error:
-            raise Deferred(defer_reason(error), error.strerror or str(error)) from error
+            raise put_off(error) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,14 +219,14 @@ class Opened:
 
 
 @contextmanager
-def opened(path: bytes) -> Iterator[Opened]:
+def opened(path: bytes, way: Reach | None = None) -> Iterator[Opened]:
     """A regular file as a stream; raises as ``read`` does, also from the stream and inside the block."""
     try:
-        fd, result = _open(path)
+        fd, result = _open(path, way)
     except FileNotFoundError:
         raise
     except OSError as error:
-        raise Deferred(defer_reason(error), error.strerror or str(error)) from error
+        raise put_off(error) from error
     with io.BufferedReader(_Raw(fd), 1 << 18) as stream:
         yield Opened(stream, stamp_of(result))
 
@@ -218,14 +238,14 @@ class Identity(NamedTuple):
     stamp: Stamp
 
 
-def identify(path: bytes, size_bytes: int) -> Content | Identity:
+def identify(path: bytes, size_bytes: int, way: Reach | None = None) -> Content | Identity:
     """The hash of a file of about this size, never holding more than a piece of it.
 
     Raises as ``read`` does, and ``Refusal`` for a big file with holes, which would be hashed for hours.
     """
     if size_bytes <= _CHUNK:
-        return read(path)
-    with opened(path) as file:
+        return read(path, way)
+    with opened(path, way) as file:
         if file.has_holes():
             raise Refusal(Stage.DISCOVER, Reason.SPARSE, "parts of the file were never written")
         return Identity(file.file_id(), file.stamp)

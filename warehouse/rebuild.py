@@ -52,7 +52,7 @@ def trouble(home: Home, url: str | None) -> str | None:
 
 def _roots(home: Home, found: Told, named: Sequence[Path]) -> Callable[[HeldSpan], list[str]]:
     """Where a file of a part lies: each root that is known and has these bytes at that uri."""
-    places = {INBOX: os.fsencode(home.inbox)}
+    places = {INBOX: os.path.realpath(os.fsencode(home.inbox))}
     for row in found.files:
         if row["root"] != INBOX:
             places[row["root"]] = to_path(row["root"])

@@ -7,15 +7,24 @@ Belongs here: listing and stamping what is in folders.  Does not belong here: on
 import os
 import stat
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
+from typing import NamedTuple
 
 from warehouse.raw_files import FACTS, KIND, NO_STAMP, Block, Found, Row
+from warehouse.reaching import FOLDER, reach
 from warehouse.uri import is_plain, to_path, to_uri
 
 # So many are stamped at once, and held.
 _AT_ONCE = 1_000
-_ROOT = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
-# What took a folder's place since it was listed may lead anywhere.
-_FOLDER = _ROOT | os.O_NOFOLLOW
+# A folder, however it is reached: its device and inode.
+_Place = tuple[int, int]
+
+
+class _Down(NamedTuple):
+    """A folder to go down into, and the one that it was listed in."""
+
+    uri: str
+    above: _Place
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
@@ -25,6 +34,21 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return False  # its stat will say the same, and be reported
 
 
+def _place(result: os.stat_result) -> _Place:
+    return result.st_dev, result.st_ino
+
+
+def _opened(folder: bytes, above: _Place | None) -> int:
+    """A folder to list, where it lies in the one that it was listed in: what took a place since may lead anywhere."""
+    if above is not None:
+        fd = os.open(folder, FOLDER)
+        with suppress(OSError):  # the longer way says what it is
+            if _place(os.stat("..", dir_fd=fd)) == above:
+                return fd
+        os.close(fd)
+    return reach(folder, FOLDER)
+
+
 _Wanted = Callable[[list[str]], list[str]]
 
 
@@ -32,11 +56,12 @@ def _everything(names: list[str]) -> list[str]:
     return names
 
 
-def _listing(folder: bytes, flags: int, wanted: _Wanted) -> tuple[list[str], Mapping[str, str]]:
-    """The uris of a folder's entries in their order, a folder's with a slash behind, and of each its name."""
+def _listing(folder: bytes, above: _Place | None, wanted: _Wanted) -> tuple[list[str], Mapping[str, str], _Place]:
+    """The uris of a folder's entries in their order, a folder's with a slash behind, of each its name; its place."""
     names, folders = list[str](), set[str]()
-    fd = os.open(folder, flags)
+    fd = _opened(folder, above)
     try:
+        here = _place(os.fstat(fd))
         with os.scandir(fd) as scan:
             for entry in scan:
                 names.append(entry.name)
@@ -46,17 +71,17 @@ def _listing(folder: bytes, flags: int, wanted: _Wanted) -> tuple[list[str], Map
         os.close(fd)
     names = wanted(names)
     if is_plain("".join(names)):
-        return sorted(name + "/" if name in folders else name for name in names) if folders else sorted(names), {}
+        return sorted(name + "/" if name in folders else name for name in names) if folders else sorted(names), {}, here
     uris = {to_uri(os.fsencode(name)) + "/" * (name in folders): name for name in names}
-    return sorted(uris), uris
+    return sorted(uris), uris, here
 
 
-def _stamped(folder: bytes, flags: int, before: str, uris: Sequence[str], names: Mapping[str, str]) -> Block:
+def _stamped(folder: bytes, above: _Place | None, before: str, uris: Sequence[str], names: Mapping[str, str]) -> Block:
     """These entries of a folder with their stamps; one that vanished meanwhile is left out."""
     rows: list[Row] = []
     odd: dict[str, int | OSError] = {}
     try:
-        fd = os.open(folder, flags)
+        fd = _opened(folder, above)
     except FileNotFoundError:
         return Block(rows, odd)
     except OSError as error:
@@ -79,27 +104,27 @@ def _stamped(folder: bytes, flags: int, before: str, uris: Sequence[str], names:
     return Block(rows, odd)
 
 
-def _steps(folder: bytes, flags: int, before: str, wanted: _Wanted) -> Iterator[Block | str]:
-    """The entries of a folder, and in their order between them the folders to go down into, by their uris."""
+def _steps(folder: bytes, above: _Place | None, before: str, wanted: _Wanted) -> Iterator[Block | _Down]:
+    """The entries of a folder, and in their order between them the folders to go down into."""
     try:
-        uris, names = _listing(folder, flags, wanted)
+        uris, names, here = _listing(folder, above, wanted)
     except FileNotFoundError:
         return
     except OSError as error:
-        here = before or "/"
-        yield Block([(here, *NO_STAMP)], {here: error})
+        uri = before or "/"
+        yield Block([(uri, *NO_STAMP)], {uri: error})
         return
     first = 0
     for place, uri in enumerate(uris):
         is_folder = uri[-1] == "/"
         if (is_folder or place - first == _AT_ONCE) and place > first:
-            yield _stamped(folder, flags, before, uris[first:place], names)
+            yield _stamped(folder, above, before, uris[first:place], names)
             first = place
         if is_folder:
-            yield uri
+            yield _Down(uri, here)
             first = place + 1
     if first < len(uris):
-        yield _stamped(folder, flags, before, uris[first:], names)
+        yield _stamped(folder, above, before, uris[first:], names)
 
 
 def blocks(
@@ -108,21 +133,21 @@ def blocks(
     """Every entry below ``root``/``below`` but folders, in the order of their uris.
 
     A folder that cannot be listed is one entry with its error and a trailing slash.  An entry that vanishes
-    meanwhile is left out.  Symlinks are reported, never followed.  ``wanted`` chooses among the names of each folder;
-    the folders in ``skip`` are not entered.
+    meanwhile is left out.  Symlinks are reported, never followed, on the way to ``root`` neither.  ``wanted`` chooses
+    among the names of each folder; the folders in ``skip`` are not entered.
     """
     # A stack of listings instead of recursion: folders may be nested deeper than Python's stack.
     prefix = below + b"/" if below else b""
     before = to_uri(prefix)
-    stack = [(prefix, before, _steps(os.path.join(root, below) if below else root, _ROOT, before, wanted))]
+    stack = [(prefix, before, _steps(os.path.join(root, below) if below else root, None, before, wanted))]
     while stack:
         prefix, before, steps = stack[-1]
         for step in steps:
             if isinstance(step, Block):
                 yield step
-            elif (path := prefix + to_path(step[:-1])) not in skip:
-                inside = _steps(os.path.join(root, path), _FOLDER, before + step, wanted)
-                stack.append((path + b"/", before + step, inside))
+            elif (path := prefix + to_path(step.uri[:-1])) not in skip:
+                inside = _steps(os.path.join(root, path), step.above, before + step.uri, wanted)
+                stack.append((path + b"/", before + step.uri, inside))
                 break
         else:
             stack.pop()

@@ -348,12 +348,12 @@ def test_a_file_that_vanishes_is_no_error(
     mill.put("b.txt", write_news(2))
     real, times = raw_files.read, [0]
 
-    def read(wanted: bytes) -> Any:
+    def read(wanted: bytes, *way: Any) -> Any:
         if wanted == os.path.realpath(path):
             if times[0] == reads:
                 Path(os.fsdecode(path)).unlink(missing_ok=True)
             times[0] += 1
-        return real(wanted)
+        return real(wanted, *way)
 
     monkeypatch.setattr(raw_files, "read", read)
     outcome = mill.ingest()
@@ -378,11 +378,11 @@ def test_a_known_file_that_changes_and_vanishes_stays_as_it_was(
     path = mill.put("a.txt", write_news(2))
     real, times = raw_files.read, [0]
 
-    def read(wanted: bytes) -> Any:
+    def read(wanted: bytes, *way: Any) -> Any:
         times[0] += 1
         if times[0] == 2:
             os.unlink(path)
-        return real(wanted)
+        return real(wanted, *way)
 
     monkeypatch.setattr(raw_files, "read", read)
     mill.ingest()

@@ -179,6 +179,25 @@ def test_a_replay_follows_no_symlink(mill: Any, write_news: News, tmp_path: Path
     assert mill.problems(deep=True) == []
 
 
+def test_a_replay_follows_no_symlink_in_the_place_of_a_folder(mill: Any, write_news: News, tmp_path: Path) -> None:
+    """Above a path that was refused, and above a content that is read again."""
+    mill.put("src/d/good.txt", write_news(1))
+    os.mkfifo(mill.raw / "src" / "d" / "notes.txt")
+    mill.ingest()
+    assert mill.column("SELECT reason FROM rejects") == ["not_regular"]
+    os.rename(mill.raw / "src", tmp_path / "outside")
+    (mill.raw / "src").symlink_to(tmp_path / "outside")
+    (tmp_path / "outside" / "d" / "notes.txt").unlink()
+    (tmp_path / "outside" / "d" / "notes.txt").write_text(write_news(99))
+    answer = mill.cli("replay", "--reason", "any", "--direct")
+    assert answer.code == 0, answer.err
+    assert mill.rows("SELECT uri, reason FROM rejects") == [{"uri": "src/d/notes.txt", "reason": "symlink"}]
+    answer = mill.cli("replay", "src/d/good.txt", "--direct", "--set", "encoding=cp1250", "--format", "json")
+    assert len(answer.json()["missing"]) == 1, answer
+    assert mill.column("SELECT uri FROM documents") == ["src/d/good.txt"]
+    assert mill.problems(deep=True) == []
+
+
 def test_what_was_refused_unread_is_taken_when_it_is_good_now(mill: Any, write_news: News) -> None:
     mill.put("good.txt", write_news(1))
     mill.put("big.txt", write_news(2) * 30)

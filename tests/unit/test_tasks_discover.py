@@ -176,6 +176,31 @@ class TestRoots:
         root = known_root(inbox.home, "/srv/caf%E9", "a%20b.txt")
         assert os.path.join(root.path, root.below) == b"/srv/caf\xe9/a b.txt"
 
+    def test_a_path_of_the_ledger_behind_a_symlink_is_refused_like_one(self, inbox: Search, tmp_path: Path) -> None:
+        """A path that was refused is looked at again without a walk that would have met the symlink above it."""
+        inbox.put("wire/2019/a.txt")
+        root = known_root(inbox.home, INBOX, "wire/2019/a.txt")
+        assert uris(discover(inbox.book, [root], DiscoverOptions(), reread=True).new) == ["wire/2019/a.txt"]
+        os.rename(inbox.folder / "wire", tmp_path / "wire")
+        (inbox.folder / "wire").symlink_to(tmp_path / "wire")
+        found = discover(inbox.book, [root], DiscoverOptions(), reread=True)
+        assert [(s.uri, s.reason, s.file_id) for s in found.sightings] == [("wire/2019/a.txt", Reason.SYMLINK, None)]
+        assert found.new == []
+
+    def test_a_symlink_in_the_place_of_a_known_root_is_not_followed(self, search: Search, tmp_path: Path) -> None:
+        """Below another root it stands where who sends files can put it."""
+        search.put("2019/a.txt")
+        search.settled(search.folder / "2019")
+        os.rename(search.folder / "2019", tmp_path / "aside")
+        (search.folder / "2019").symlink_to(tmp_path / "aside")
+        (tmp_path / "aside" / "secret.txt").write_text("secret")
+        found = search()
+        assert found.new == []
+        assert sorted((s.root, s.uri, s.reason) for s in found.sightings) == [
+            (str(search.folder), "2019", Reason.SYMLINK),
+            (str(search.folder / "2019"), "/", DeferReason.CHANGING),
+        ]
+
 
 class TestNames:
     @pytest.mark.parametrize(
@@ -261,7 +286,7 @@ class TestNew:
         for n in range(3):
             search.put(f"{n}.txt", str(n))
         search.settled()
-        monkeypatch.setattr(raw_files, "read", lambda path: pytest.fail(f"read {path!r}"))
+        monkeypatch.setattr(raw_files, "read", lambda path, *_: pytest.fail(f"read {path!r}"))
         found = search()
         assert is_quiet(found)
         assert found.unchanged == 3
@@ -428,7 +453,9 @@ class TestRefused:
         with monkeypatch.context() as patch:
             real = raw_files.read
             patch.setattr(
-                raw_files, "read", lambda path: pytest.fail("read") if path.endswith(b"a.txt") else real(path)
+                raw_files,
+                "read",
+                lambda path, *way: pytest.fail("read") if path.endswith(b"a.txt") else real(path, *way),
             )
             found = search.settled(max_file_bytes=100)
         assert uris(found.new) == ["b.txt"]
@@ -523,7 +550,7 @@ class TestPending:
         search.put("a.txt", "a")
         first = search().new
         ledger.mark_pending(search.book, first)
-        monkeypatch.setattr(raw_files, "read", lambda path: pytest.fail(f"read {path!r}"))
+        monkeypatch.setattr(raw_files, "read", lambda path, *_: pytest.fail(f"read {path!r}"))
         assert search().new == first
 
     def test_unless_it_has_changed_since(self, search: Search, make: Any) -> None:
@@ -603,10 +630,10 @@ class TestPending:
         search.put("b.txt", "b")
         real = raw_files.read
 
-        def read(path: bytes) -> Any:
+        def read(path: bytes, *way: Any) -> Any:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(search.folder / "a.txt")
-            return real(path)
+            return real(path, *way)
 
         monkeypatch.setattr(raw_files, "read", read)
         found = search()
@@ -618,7 +645,7 @@ class TestPending:
     ) -> None:
         search.put("a.txt", "a")
 
-        def read(path: bytes) -> Any:
+        def read(*_: Any) -> Any:
             raise Deferred(DeferReason.CHANGING, "changed while it was read")
 
         monkeypatch.setattr(raw_files, "read", read)

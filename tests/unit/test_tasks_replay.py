@@ -107,6 +107,25 @@ def test_a_symlink_in_the_place_of_a_file_is_passed_over(places: Places) -> None
     assert found.path == copy.path
 
 
+def test_a_place_behind_a_symlink_is_passed_over(places: Places, tmp_path: Path) -> None:
+    file = places.put("2019/a.txt", "text")
+    places.first(file)
+    copy = places.put("b.txt", "text")
+    places.copy(copy)
+    os.rename(places.home.inbox / "2019", tmp_path / "aside")
+    os.symlink(tmp_path / "aside", places.home.inbox / "2019")
+    (found,), _ = places.again("text")
+    assert found.path == copy.path
+
+
+def test_an_inbox_that_is_a_symlink_is_followed(places: Places, tmp_path: Path) -> None:
+    places.first(places.put("2019/a.txt", "text"))
+    os.rename(places.home.inbox, tmp_path / "share")
+    os.symlink(tmp_path / "share", places.home.inbox)
+    (found,), _ = places.again("text")
+    assert found.path == os.fsencode(tmp_path / "share" / "2019" / "a.txt")
+
+
 def test_a_content_that_is_nowhere_any_more_is_missing(places: Places, make: Any) -> None:
     gone = places.put("a.txt", "gone")
     places.first(gone)

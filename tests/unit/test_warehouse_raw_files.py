@@ -187,13 +187,15 @@ def test_a_symlink_in_the_place_of_a_folder_is_not_followed(tmp_path: Path, monk
     for opened_before in (0, 1):
         seen: list[int] = []
 
-        def swapping(path: bytes, *more: int, seen: list[int] = seen, after: int = opened_before) -> int:
+        def swapping(
+            path: bytes, *more: int, seen: list[int] = seen, after: int = opened_before, dir_fd: int | None = None
+        ) -> int:
             if path.endswith(b"/a"):
                 if len(seen) == after:
                     shutil.move(root / "a", tmp_path / "aside")
                     (root / "a").symlink_to(tmp_path / "outside")
                 seen.append(1)
-            return real(path, *more)
+            return real(path, *more, dir_fd=dir_fd)
 
         with monkeypatch.context() as patch:
             patch.setattr(os, "open", swapping)
@@ -291,7 +293,7 @@ def test_a_symlink_in_the_place_of_a_file_is_not_followed(tmp_path: Path) -> Non
 def test_a_file_whose_size_is_not_what_it_holds_is_put_off() -> None:
     """Files of the kernel have size 0 and content: what every growing file looks like between two looks."""
     with pytest.raises(Deferred) as refused:
-        read(b"/proc/self/status")
+        read(b"/proc/%d/status" % os.getpid())
     assert refused.value.reason is DeferReason.CHANGING
 
 
