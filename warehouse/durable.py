@@ -91,6 +91,13 @@ def private_file(path: Path) -> None:
     path.chmod(0o600)
 
 
+def open_as_asked(temporary: Path, final: Path) -> None:
+    """Give a file that is to be ``final`` the mode of the one that is there, else what the umask says."""
+    mask = os.umask(0)
+    os.umask(mask)
+    temporary.chmod(final.stat().st_mode & 0o777 if final.exists() else 0o666 & ~mask)
+
+
 def rename_durably(temporary: Path, final: Path) -> None:
     """Give a written file its name: its bytes first, then the name, then the folder that holds the name."""
     fsync_path(temporary)

@@ -15,7 +15,7 @@ import duckdb
 import pyarrow.parquet as pq
 
 from warehouse import ddl, queries, snapshots, standing
-from warehouse.durable import rename_durably, temporary_file
+from warehouse.durable import open_as_asked, rename_durably, temporary_file
 from warehouse.errors import ConfigError
 from warehouse.layout import Home
 from warehouse.schema import quoted
@@ -73,7 +73,7 @@ def export(home: Home, target: Path, options: ExportOptions, *, is_replacing: bo
     with temporary_file(target.parent) as temporary:
         write = {".parquet": _parquet, ".jsonl": _json_lines, ".duckdb": _database}[form]
         count = write(snapshot, temporary, options)
-        temporary.chmod(0o644)
+        open_as_asked(temporary, target)
         rename_durably(temporary, target)
     return count
 

@@ -6,7 +6,6 @@ terminal (``render``).
 
 import contextlib
 import csv
-import os
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from flows.cli.render import console, json_text, table
-from warehouse.durable import temporary_file
+from warehouse.durable import open_as_asked, temporary_file
 from warehouse.errors import ConfigError
 
 Form = Literal["table", "csv", "json", "jsonl", "parquet"]
@@ -75,9 +74,7 @@ def whole_file(path: Path) -> Iterator[Path]:
     if not final.parent.is_dir():
         raise ConfigError(f"{final.parent} is no folder; make it, or choose another file")
     with temporary_file(final.parent) as temporary:
-        mask = os.umask(0)
-        os.umask(mask)
-        temporary.chmod(final.stat().st_mode & 0o777 if final.exists() else 0o666 & ~mask)
+        open_as_asked(temporary, final)
         yield temporary
         temporary.replace(final)
 

@@ -44,6 +44,30 @@ def test_nobody_else_writes_into_a_home(mill: Any, mask: int) -> None:
     assert (found["home"] & 0o055 == 0o055) == (mask & 0o055 == 0), "and no more closed than that"
 
 
+@pytest.fixture(scope="module")
+def exporting(new_mill: Any) -> Any:
+    mill = new_mill("exporting")
+    mill.fill(2)
+    mill.ingest()
+    return mill
+
+
+@MASKS
+@pytest.mark.parametrize("ending", ["parquet", "jsonl", "duckdb"])
+def test_an_export_is_as_closed_as_was_asked_for(exporting: Any, tmp_path: Path, mask: int, ending: str) -> None:
+    """One that takes the place of another is as closed as that one was."""
+    path = tmp_path / f"corpus.{ending}"
+    before = os.umask(mask)
+    try:
+        assert exporting.cli("export", path).code == 0
+        assert stat.S_IMODE(path.stat().st_mode) == 0o666 & ~mask
+        path.chmod(0o640)
+        assert exporting.cli("export", path, "--replace").code == 0
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
+
+
 def test_what_is_begun_is_the_owners_alone(mill: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Half of a snapshot can be read by nobody else, whatever the umask."""
     from warehouse import durable
