@@ -7,6 +7,7 @@ Names and texts come from outside: whatever could move a cursor or pose as marku
 
 import json
 import math
+import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
@@ -22,6 +23,8 @@ from rich.text import Text
 from flows.summary import PATHS, Outcome, Progress, headline, next_command, remarks
 
 NUMBERS = (int, float, Decimal)
+# What JSON lets through as it is: DEL and C1 controls, bidirectional controls, and what ends a line for some readers.
+_UNSEEN = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
 
 def console(*, stderr: bool = False) -> Console:
@@ -101,8 +104,13 @@ def plain(value: object) -> object:
 
 
 def json_text(value: object, *, indent: int | None = None) -> str:
-    """Strict JSON in one string, letters as they are."""
-    return json.dumps(plain(value), ensure_ascii=False, indent=indent, allow_nan=False)
+    r"""Strict JSON in one string: letters as they are, control and bidirectional characters as escapes.
+
+    >>> json_text("Zürich \x9b2J\u202e"), json.loads(json_text("\x9b\u202e"))
+    ('"Zürich \\u009b2J\\u202e"', '\x9b\u202e')
+    """
+    made = json.dumps(plain(value), ensure_ascii=False, indent=indent, allow_nan=False)
+    return _UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", made)
 
 
 def as_json(value: object) -> None:

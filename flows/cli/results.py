@@ -6,6 +6,7 @@ terminal (``render``).
 
 import contextlib
 import csv
+import re
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from typing import IO, Any, Literal
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from flows.cli.render import console, json_text, table
+from flows.cli.render import console, json_text, table, visible
 from warehouse.durable import open_as_asked, temporary_file
 from warehouse.errors import ConfigError
 
@@ -25,11 +26,13 @@ Form = Literal["table", "csv", "json", "jsonl", "parquet"]
 CELL = 160
 # What a spreadsheet takes for the begin of a formula or of another cell; the wide forms are folded to these.
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+# Where the comma is a decimal sign a spreadsheet parts cells at semicolons, whatever is quoted; pasted text at tabs.
+_INNER = re.compile(r'(?:(?<=;)|(?<=[\s\S]\t))(?="*[=+\-@＝＋－＠])')
 
 
 @dataclass(frozen=True, slots=True)
 class ResultOptions:
-    """How to write: ``rows`` are the most of a table, ``is_raw`` leaves the texts of CSV as they are stored."""
+    """How to write: ``rows`` are the most of a table, ``is_raw`` leaves texts of CSV as stored, but for a terminal."""
 
     form: Form = "table"
     rows: int = 100
@@ -53,11 +56,12 @@ def unique(names: list[str]) -> list[str]:
 
 
 def harmless(text: str) -> str:
-    r"""A text that no spreadsheet takes for a formula: an apostrophe stands before one that begins like it.
+    r"""A text that no spreadsheet takes for a formula: an apostrophe stands before what begins like one.
 
-    >>> harmless('=HYPERLINK("http://example.org")'), harmless("Rat tagt"), harmless("-1,5")
-    ('\'=HYPERLINK("http://example.org")', 'Rat tagt', "'-1,5")
+    >>> harmless('=HYPERLINK("http://example.org")'), harmless("Rat tagt"), harmless("-1,5"), harmless("gut;=1+1; - ja")
+    ('\'=HYPERLINK("http://example.org")', 'Rat tagt', "'-1,5", "gut;'=1+1; - ja")
     """
+    text = _INNER.sub("'", text)
     return f"'{text}" if text.startswith(FORMULA) else text
 
 
@@ -122,10 +126,18 @@ def _write(reader: pa.RecordBatchReader, options: ResultOptions, stream: IO[str]
     names = unique(reader.schema.names)
     if options.form == "csv":
         kept = str if options.is_raw else harmless
+        # A program reads the bytes, a terminal obeys them.
+        shown = visible if stream.isatty() else str
         writer = csv.writer(_Lines(stream))
-        writer.writerow([kept(name) for name in names])
+        writer.writerow([shown(kept(name)) for name in names])
         for row in _rows(reader):
-            writer.writerow([kept(cell) if isinstance(cell, str) else _cell(cell) for cell in row.values()])
+            # Of what is no text only lists and the like can hold one.
+            writer.writerow(
+                [
+                    shown(kept(str(_cell(cell)))) if isinstance(cell, str | list | dict) else _cell(cell)
+                    for cell in row.values()
+                ]
+            )
     elif options.form == "jsonl":
         for row in _rows(reader):
             stream.write(json_text(row) + "\n")

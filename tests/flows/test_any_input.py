@@ -1,9 +1,13 @@
 """Point 6: whatever lies in the folder, the others land, nothing hangs, and every path ends in a named state."""
 
 import contextlib
+import csv
 import ctypes
 import dataclasses
+import io
+import json
 import os
+import pty
 import socket
 import stat
 import subprocess
@@ -215,12 +219,53 @@ def test_no_name_from_outside_names_anything_of_ours(zoo: Any, only_safe_names: 
     assert not (mill.raw.parent / "pwned").exists()
 
 
-def test_no_command_prints_a_control_character(zoo: Any) -> None:
+# ESC, CSI in one character, DEL, BEL, a carriage return, a tab, what turns the direction, what ends a line elsewhere.
+UNSEEN = "\x1b[2J\x9b2J\x7f\x07\r\t\u202e\u2066\u200f\u061c\u2028\x85"
+UNSEEN_QUERY = "SELECT 'a' || " + " || ".join(f"chr({ord(c)})" for c in UNSEEN) + ' AS a, [a] AS "\x9b\u202e"'
+
+
+@pytest.mark.parametrize(
+    "command",
+    [["sql", "SELECT uri FROM files", "--rows", "500"], ["rejects", "--all"], ["rejects", "--all", "--format", "json"],
+     ["status"], ["status", "--format", "json"], ["sql", UNSEEN_QUERY, "--format", "table"],
+     ["sql", UNSEEN_QUERY, "--format", "json"], ["sql", UNSEEN_QUERY, "--format", "jsonl"]],
+    ids=" ".join,
+)  # fmt: skip
+def test_no_command_prints_a_control_character(zoo: Any, command: list[str]) -> None:
     mill, _ = zoo
-    for command in (["sql", "SELECT uri FROM files", "--rows", "500"], ["rejects", "--all"], ["status"]):
-        answer = mill.cli(*command)
-        assert answer.code == 0
-        assert [c for c in answer.out if not c.isprintable() and c != "\n"] == []
+    answer = mill.cli(*command)
+    assert answer.code == 0, answer.err
+    assert answer.out
+    assert [c for c in answer.out if not c.isprintable() and c != "\n"] == []
+
+
+@pytest.mark.parametrize("words", [[], ["--raw"]], ids=["guarded", "raw"])
+def test_csv_prints_no_control_character_on_a_terminal_and_is_whole_elsewhere(zoo: Any, words: list[str]) -> None:
+    """A person looks at the one, a program reads the other, which has to have what is stored."""
+    mill, _ = zoo
+    command = mill.command("sql", UNSEEN_QUERY, "--format", "csv", *words)
+    screen, theirs = pty.openpty()
+    try:
+        done = subprocess.run(command, stdout=theirs, stderr=subprocess.PIPE, check=False)
+        assert done.returncode == 0, done.stderr
+        shown = os.read(screen, 65536).decode()
+    finally:
+        os.close(theirs)
+        os.close(screen)
+    assert [c for c in shown.replace("\r\n", "\n") if not c.isprintable() and c != "\n"] == []
+    assert "a\\x1b[2J" in shown
+    piped = mill.cli("sql", UNSEEN_QUERY, "--format", "csv", *words).out
+    _, (text, _) = csv.reader(io.StringIO(piped, newline=""))
+    assert text == "a" + UNSEEN
+
+
+@pytest.mark.parametrize("form", ["json", "jsonl"])
+def test_json_has_what_is_stored_whatever_is_escaped(zoo: Any, form: str) -> None:
+    mill, _ = zoo
+    answer = mill.cli("sql", UNSEEN_QUERY, "--format", form)
+    found = json.loads(answer.out)
+    assert (found if form == "jsonl" else found[0]) == {"a": "a" + UNSEEN, "\x9b\u202e": ["a" + UNSEEN]}
+    assert len(answer.out.splitlines()) == 1
 
 
 def test_names_can_be_named(new_mill: Any, write_news: Callable[[int], str]) -> None:

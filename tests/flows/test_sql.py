@@ -86,6 +86,29 @@ def test_csv_is_no_formula_for_a_spreadsheet(milled: Any) -> None:
     assert [row[0] for row in raw] == ["=column", *FORMULAS]
 
 
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        ("gut;=HYPERLINK(1)", "gut;'=HYPERLINK(1)"),
+        ("gut\t@SUM(A1)", "gut\t'@SUM(A1)"),
+        ('gut;"=1+1;', "gut;'\"=1+1;"),
+        (";;-1", ";;'-1"),
+        ("=1;+1", "'=1;'+1"),
+        ("gut; = 1", "gut; = 1"),
+        ("a=b;c", "a=b;c"),
+        ("– Ja.\n- Nein.", "– Ja.\n- Nein."),
+    ],
+)
+def test_csv_is_no_formula_where_semicolons_or_tabs_part_the_cells(milled: Any, text: str, written: str) -> None:
+    query = "SELECT $t AS t, [$t] AS l"
+    for words, wanted in (([], written), (["--raw"], text)):
+        out = milled.cli("sql", query, "-p", f"t={text}", "--format", "csv", *words).out
+        _, (cell, inner) = csv.reader(io.StringIO(out, newline=""))
+        assert cell == wanted
+        parted = [part.lstrip('"') for part in inner.replace("\\t", "\t").split(";")]
+        assert words or not any(part.startswith(("=", "+", "-", "@")) for part in parted[1:])
+
+
 def test_values_of_every_kind_in_csv_and_in_a_table(milled: Any) -> None:
     query = """
         SELECT true AS t, NULL AS n, '\\xFF\\x00'::BLOB AS b, INTERVAL 3 DAY AS i, DATE '2019-04-01' AS d,
