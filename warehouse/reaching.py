@@ -19,14 +19,19 @@ _WAY = FOLDER | getattr(os, "O_PATH", 0)
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
-def _step(above: int | None, name: bytes, flags: int) -> int:
-    """One name further down, and no longer where the step began."""
+def _enter(above: int | None, name: bytes, flags: int) -> int:
     try:
         return os.open(name, flags, dir_fd=above)
     except NotADirectoryError:
         if stat.S_ISLNK(os.stat(name, dir_fd=above, follow_symlinks=False).st_mode):
             raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), name) from None
         raise
+
+
+def _step(above: int | None, name: bytes, flags: int) -> int:
+    """One name further down, and no longer where the step began."""
+    try:
+        return _enter(above, name, flags)
     finally:
         if above is not None:
             os.close(above)
@@ -44,14 +49,36 @@ def reach(folder: bytes, flags: int = _WAY) -> int:
     return _step(fd, last, flags)
 
 
+class _Held:
+    """One folder that is held, or none."""
+
+    def __init__(self) -> None:
+        self.path, self.fd = b"", -1
+
+    def is_at(self, path: bytes) -> bool:
+        """Whether it is this one."""
+        return self.fd >= 0 and path == self.path
+
+    def take(self, path: bytes, fd: int) -> None:
+        """Hold another one."""
+        self.close()
+        self.path, self.fd = path, fd
+
+    def close(self) -> None:
+        """Let go."""
+        fd, self.fd = self.fd, -1
+        if fd >= 0:
+            os.close(fd)
+
+
 class Reach:
-    """Opens files by their paths; the folder of the last one is held, since most come from the same as the one before.
+    """Opens files by their paths; the folder of the last one is held, and the one above it, since the next is near.
 
     Held for a batch and no longer: what was moved out of an inbox shall not be read for long under its old path.
     """
 
     def __init__(self) -> None:
-        self._folder, self._fd = b"", -1
+        self._above, self._folder = _Held(), _Held()
 
     def __enter__(self) -> Self:
         return self
@@ -59,18 +86,15 @@ class Reach:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Let go of the folder."""
-        fd, self._fd = self._fd, -1
-        if fd >= 0:
-            os.close(fd)
+        self._folder.close()
+        self._above.close()
 
     def open(self, path: bytes) -> int:
         """A descriptor of a file to read; raises as ``reach`` does, also where the file is a symlink."""
         folder, _, name = path.rpartition(b"/")
-        if self._fd < 0 or folder != self._folder:
-            self.close()
-            self._folder, self._fd = folder, reach(folder)
-        return os.open(name, _FILE, dir_fd=self._fd)
+        if not self._folder.is_at(folder):
+            above, _, last = folder.rpartition(b"/")
+            if not self._above.is_at(above):
+                self._above.take(above, reach(above))
+            self._folder.take(folder, _enter(self._above.fd, last or b".", _WAY))
+        return os.open(name, _FILE, dir_fd=self._folder.fd)

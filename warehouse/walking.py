@@ -24,7 +24,7 @@ class _Down(NamedTuple):
     """A folder to go down into, and the one that it was listed in."""
 
     uri: str
-    above: _Place
+    above: _Place | None
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
@@ -56,17 +56,19 @@ def _everything(names: list[str]) -> list[str]:
     return names
 
 
-def _listing(folder: bytes, above: _Place | None, wanted: _Wanted) -> tuple[list[str], Mapping[str, str], _Place]:
+def _listing(
+    folder: bytes, above: _Place | None, wanted: _Wanted
+) -> tuple[list[str], Mapping[str, str], _Place | None]:
     """The uris of a folder's entries in their order, a folder's with a slash behind, of each its name; its place."""
     names, folders = list[str](), set[str]()
     fd = _opened(folder, above)
     try:
-        here = _place(os.fstat(fd))
         with os.scandir(fd) as scan:
             for entry in scan:
                 names.append(entry.name)
                 if _is_folder(entry):
                     folders.add(entry.name)
+        here = _place(os.fstat(fd)) if folders else None
     finally:
         os.close(fd)
     names = wanted(names)

@@ -120,6 +120,15 @@ def test_a_look_at_what_was_touched_sees_what_a_walk_sees(tmp_path):
     assert looking.waiting == {}
 
 
+def test_an_inbox_may_be_a_symlink(tmp_path):
+    (tmp_path / "share" / "a").mkdir(parents=True)
+    (tmp_path / "inbox").symlink_to(tmp_path / "share")
+    (tmp_path / "share" / "a" / "b.txt").write_text("x")
+    os.utime(tmp_path / "share" / "a" / "b.txt", (1, 1))
+    for touched in (None, {b"a/b.txt"}, {b"a"}):
+        assert list(Settling(0.0).look(os.fsencode(tmp_path / "inbox"), 0.0, touched)) == [b"a/b.txt"]
+
+
 def test_a_file_that_was_taken_costs_a_watcher_next_to_nothing(tmp_path):
     """Raw files stay, and a watcher runs for years: 54,000 of them made it grow by 1.8 MB a minute once."""
     count, folder, settling = 5_000, os.fsencode(tmp_path), Settling(0.0)

@@ -206,6 +206,37 @@ def test_a_folder_is_reached_once_for_all_its_files(inbox: Inbox, make: Any, mon
     assert descriptors() == before
 
 
+def test_a_folder_beside_another_is_reached_from_the_one_above(inbox: Inbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where every file has a folder of its own the way down would cost more than the file; no symlink is among them."""
+    real, folders, paths = os.open, list[bytes](), list[bytes]()
+    for name in ("e", "f"):
+        (inbox.folder / "src" / name).mkdir()
+        (inbox.folder / "src" / name / "a.txt").write_bytes(b"inside")
+        paths.append(os.fsencode(inbox.folder / "src" / name / "a.txt"))
+    (inbox.folder / "src" / "g").symlink_to(inbox.outside / "src" / "d")
+    paths.append(os.fsencode(inbox.folder / "src" / "g" / "notes.txt"))
+
+    def counting(path: bytes, flags: int, *, dir_fd: int | None = None) -> int:
+        if flags & os.O_DIRECTORY:
+            folders.append(path)
+        return real(path, flags, dir_fd=dir_fd)
+
+    monkeypatch.setattr(os, "open", counting)
+    before = descriptors()
+    found = hashed([inbox.path, *paths], [6] * 4)
+    assert found.troubles.keys() == {3}
+    assert folders[-5:] == [b"src", b"d", b"e", b"f", b"g"]
+    assert descriptors() == before
+
+
+def test_folders_of_one_name_are_not_taken_for_each_other(inbox: Inbox) -> None:
+    with Reach() as way:
+        for text in (b"inside", b"secret", b"inside"):
+            root = os.fsencode(inbox.folder if text == b"inside" else inbox.outside)
+            for name in (PATH, b"src/d/other.txt"):
+                assert raw_files.read(os.path.join(root, name), way).data == text
+
+
 def test_a_folder_is_held_no_longer_than_a_group_of_files(inbox: Inbox, make: Any) -> None:
     """What was moved out of the inbox since is not read any more under its old path."""
     files = inbox.files(make)
@@ -222,7 +253,7 @@ def test_a_batch_that_is_given_up_lets_its_folder_go(inbox: Inbox, make: Any) ->
     before = descriptors()
     contents = iter(_Contents(Batch(number=0, files=inbox.files(make)), {}))
     next(contents)
-    assert len(descriptors()) == len(before) + 1
+    assert len(descriptors()) == len(before) + 2
     del contents
     assert descriptors() == before
 
