@@ -34,7 +34,7 @@ def restore(
         book = ledger.open_ledger(home, settings.ledger_url)
         try:
             ledger.start_run(
-                book, run_id=run_id, flow="rebuild", orchestrator="direct", pipeline_version=by.pipeline_version,
+                book, run_id=run_id, flow=ledger.REBUILD, orchestrator="direct", pipeline_version=by.pipeline_version,
                 settings_fingerprint=by.settings_fingerprint, versions=version.versions(),
             )  # fmt: skip
             counts = {"commits": made.commits, "batches": made.known_batches + made.added_batches}

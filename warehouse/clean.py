@@ -4,39 +4,31 @@ Belongs here: what may go, and its removal.  Does not belong here: merging (``co
 
 It could lose what everything else keeps, so ``clean`` removes a file only where all of these allow it: the name is one
 that newsmill gives; the ledger does not name it, or has replaced it everywhere; that is longer ago than the grace
-time; every part that counts is there; and the part that took the rows over is on disk as it was written.
+time; every part that counts is there; the part that took the rows over is on disk as it was written; and no whole pair
+goes that holds contents which stand nowhere else.
 """
 
-import os
-import re
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
-from warehouse import ledger
+from warehouse import ledger, presence
 from warehouse.durable import TEMPORARY, lock
 from warehouse.errors import DamagedError
 from warehouse.layout import Home
 from warehouse.ledger import Ledger, Naming
-
-_OURS = re.compile(rf"[0-9a-f]{{32}}-[0-9a-f]{{16}}\.parquet|{re.escape(TEMPORARY)}.*", re.DOTALL)
-
-
-@dataclass(frozen=True, slots=True)
-class LakeFile:
-    """One file below the lake; ``modified_at`` in microseconds since 1970."""
-
-    kind: str
-    name: str
-    size_bytes: int
-    modified_at: int
+from warehouse.listing import LakeFile, lake_files
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the cleaner makes of the lake: files that may go now, and those that wait for their grace time."""
+    """What the cleaner makes of the lake: files that may go now, and those that wait for their grace time.
+
+    ``kept`` are whole pairs that a killed run may have left, with contents that stand nowhere else.
+    """
 
     removable: tuple[LakeFile, ...]
     waiting: tuple[LakeFile, ...]
+    kept: tuple[LakeFile, ...] = ()
 
 
 def judge(files: Iterable[LakeFile], named: Iterable[Naming], before: int) -> Verdict:
@@ -53,30 +45,10 @@ def judge(files: Iterable[LakeFile], named: Iterable[Naming], before: int) -> Ve
     for file in files:
         since = [naming.replaced_at for naming in namings.get((file.kind, file.name), ())]
         known = [moment for moment in since if moment is not None]
-        if len(known) < len(since) or not _OURS.fullmatch(file.name):
+        if len(known) < len(since) or not file.is_ours:
             continue
         (removable if max(known, default=file.modified_at) <= before else waiting).append(file)
     return Verdict(tuple(removable), tuple(waiting))
-
-
-def ours(files: Iterable[LakeFile]) -> Iterator[LakeFile]:
-    """Those whose names newsmill gives."""
-    return (file for file in files if _OURS.fullmatch(file.name))
-
-
-def lake_files(home: Home) -> Iterator[LakeFile]:
-    """Every file in the folders of parts, in the order of their names; what is no regular file is nobody's part."""
-    # Imported where they are needed, because every run sweeps, and Arrow takes a tenth of a second.
-    from warehouse.schema import PARTS
-
-    for kind in PARTS:
-        folder = home.lake / kind
-        if not folder.is_dir():
-            continue
-        for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
-            if entry.is_file(follow_symlinks=False):
-                found = entry.stat(follow_symlinks=False)
-                yield LakeFile(kind, entry.name, found.st_size, found.st_mtime_ns // 1000)
 
 
 def _check(home: Home, files: Sequence[LakeFile], named: Sequence[Naming], verdict: Verdict) -> None:
@@ -100,13 +72,24 @@ def _check(home: Home, files: Sequence[LakeFile], named: Sequence[Naming], verdi
 
 
 def survey(home: Home, book: Ledger, before: int) -> Verdict:
-    """What may go and what waits; a ledger without commits says nothing about the files beside it."""
+    """What may go and what waits; a ledger without commits says nothing about the files beside it.
+
+    Raises ``LedgerError`` where parts hold what the ledger must have lost.
+    """
+    # Arrow again.
+    from warehouse.strays import strays
+
     files, named = list(lake_files(home)), list(ledger.namings(book))
+    found = strays(home, book, files, named)
+    if lost := {content for stray in found if stray.is_unexplained for content in stray.contents}:
+        raise presence.behind(home, len(lost))
     if not named:
         return Verdict((), ())
-    verdict = judge(files, named, before)
+    alone = {file for stray in found for file in stray.files}
+    kept = tuple(file for file in files if (file.kind, file.name) in alone)
+    verdict = judge((file for file in files if (file.kind, file.name) not in alone), named, before)
     _check(home, files, named, verdict)
-    return verdict
+    return replace(verdict, kept=kept)
 
 
 def clean(home: Home, book: Ledger, before: int) -> Verdict:

@@ -17,12 +17,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from warehouse import clean, compact, ledger, loader, parts, search, snapshots
+from warehouse import compact, ledger, loader, parts, search, snapshots
 from warehouse.compact import Candidate, CompactOptions
 from warehouse.durable import fsync_path, lock
 from warehouse.errors import ConfigError, DamagedError
 from warehouse.layout import Home
 from warehouse.ledger import Holder, Ledger
+from warehouse.listing import lake_files, ours
 
 # Half of what compression can save for a thirtieth of its time (docs/decisions/0007).
 LEVEL = 9
@@ -90,7 +91,7 @@ def rewrite(
 def _unneeded(home: Home, book: Ledger, file_ids: Collection[str]) -> Iterator[Path]:
     """Files of the lake that no commit needs and that have, or may have, rows of these contents."""
     counting = {(n.part.kind, n.part.name) for n in ledger.namings(book) if n.replaced_at is None}
-    for file in clean.ours(clean.lake_files(home)):
+    for file in ours(lake_files(home)):
         path = home.part(file.kind, file.name)
         if (file.kind, file.name) in counting:
             continue
@@ -163,7 +164,7 @@ def traces(home: Home, book: Ledger) -> Iterator[str]:
     forgotten = ledger.refused(book)
     if not forgotten:
         return
-    for file in clean.lake_files(home):
+    for file in lake_files(home):
         try:
             found = _file_ids(home.part(file.kind, file.name)) & forgotten
         except (OSError, pa.ArrowException, KeyError):

@@ -37,6 +37,15 @@ def outdated(home: Home, last: int, published: int) -> LedgerError:
     )
 
 
+def behind(home: Home, contents: int) -> LedgerError:
+    """Parts hold so many contents of which the ledger knows nothing, and no run that it knows can have left them."""
+    return LedgerError(
+        f"the ledger of {home.path} knows nothing of {contents} contents that whole parts in {home.lake} hold: it is "
+        "older than they are, or they are another home's; nothing was removed. Put the newest ledger back from a "
+        "backup, ingest their raw files again, else run `newsmill rebuild --ledger`; `newsmill verify` names the parts"
+    )
+
+
 def check(home: Home, published: tuple[int, str] | None) -> None:
     """Raise ``LedgerError`` where a SQLite ledger is absent beside data, or lacks the last published commit.
 

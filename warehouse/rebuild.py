@@ -15,12 +15,14 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from warehouse import ledger, mirror, raw_files, snapshots
+from warehouse import ledger, mirror, presence, raw_files, snapshots
 from warehouse.durable import TEMPORARY, fsync_path, rename_durably
 from warehouse.errors import DamagedError, Deferred, LedgerError, LedgerUnreachable, Refusal
 from warehouse.layout import Home
+from warehouse.listing import lake_files
 from warehouse.recount import By, Recounted, forgotten_paths, recount
 from warehouse.remains import HeldSpan, Told, lake, told
+from warehouse.strays import strays
 from warehouse.uri import to_path, to_uri
 from warehouse.vocabulary import CommitKind
 
@@ -47,7 +49,18 @@ def trouble(home: Home, url: str | None) -> str | None:
         published = snapshots.last_published(home)
     except DamagedError:
         published = None
-    return ledger.trouble(home, url, published)
+    return ledger.trouble(home, url, published) or _behind(home, url)
+
+
+def _behind(home: Home, url: str | None) -> str | None:
+    """Whether parts hold what a ledger that is whole in itself knows nothing of."""
+    book = ledger.open_ledger(home, url)
+    try:
+        found = strays(home, book, lake_files(home), ledger.namings(book))
+    finally:
+        book.close()
+    lost = {content for stray in found if stray.is_unexplained for content in stray.contents}
+    return str(presence.behind(home, len(lost))) if lost else None
 
 
 def _roots(home: Home, found: Told, named: Sequence[Path]) -> Callable[[HeldSpan], list[str]]:

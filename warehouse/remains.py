@@ -7,7 +7,7 @@ A part proves itself: its name ends with the beginning of its sha256, and its ro
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,9 +16,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from warehouse import clean, snapshots
+from warehouse import snapshots
 from warehouse.errors import DamagedError
 from warehouse.layout import Home
+from warehouse.listing import LakeFile, lake_files, ours
 from warehouse.records import PartReceipt, Span
 from warehouse.schema import PARTS
 
@@ -129,11 +130,11 @@ class Lake:
     odd: tuple[str, ...]
 
 
-def lake(home: Home) -> Lake:
-    """Every pair of parts that is as it was written; every byte is read."""
+def lake(home: Home, files: Iterable[LakeFile] | None = None) -> Lake:
+    """Every pair of parts that is as it was written, among these files where some are named; every byte is read."""
     found: dict[str, dict[str, list[tuple[PartReceipt, pa.Table, int]]]] = {}
     odd: list[str] = []
-    for file in clean.ours(clean.lake_files(home)):
+    for file in ours(lake_files(home) if files is None else files):
         batch, _, rest = file.name.partition("-")
         path = home.part(file.kind, file.name)
         digest = hashlib.sha256(path.read_bytes()).hexdigest()

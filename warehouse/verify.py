@@ -3,10 +3,10 @@
 Belongs here: checks across ledger, parts and snapshot.  Does not belong here: mending anything.
 
 What is proven: the chain of commits is whole; every path is in exactly one state; records read = documents +
-rejects; every named part is on disk as it was written; the snapshot holds every commit and as many rows as the
-parts; nothing on disk has rows of a content that was forgotten.  ``deep`` also builds the whole projection anew from
-the parts and compares every row, proves every byte of every snapshot that is kept, reads every full-text index, and
-lets SQLite look through the ledger's file.
+rejects; every named part is on disk as it was written; no part holds what the ledger must have lost; the snapshot holds
+every commit and as many rows as the parts; nothing on disk has rows of a content that was forgotten.  ``deep`` also
+builds the whole projection anew from the parts and compares every row, proves every byte of every snapshot that is
+kept, reads every full-text index, and lets SQLite look through the ledger's file.
 """
 
 from collections.abc import Callable, Iterator
@@ -19,8 +19,10 @@ from warehouse import ddl, forget, ledger, loader, mirror, parts, search, snapsh
 from warehouse.durable import lock, temporary_file
 from warehouse.errors import DamagedError
 from warehouse.layout import Home
+from warehouse.listing import lake_files
 from warehouse.records import Commit
 from warehouse.schema import TABLES
+from warehouse.strays import strays
 
 PER_BATCH = {
     "documents": "SELECT batch_id, count(*) FROM documents GROUP BY batch_id",
@@ -98,6 +100,7 @@ def verify(
             problems.append(f"part {part.kind}/{part.name} {trouble}")
         if on_part is not None:
             on_part(done, len(named))
+    problems.extend(_stray_problems(home, book))
     newest = snapshots.newest(home)
     if newest is not None:
         try:
@@ -128,6 +131,16 @@ def verify(
         "deferred": balance.deferred,
     }
     return Report(checked, problems)
+
+
+def _stray_problems(home: Home, book: ledger.Ledger) -> Iterator[str]:
+    for stray in strays(home, book, lake_files(home), ledger.namings(book)):
+        if stray.is_unexplained:
+            names = " and ".join(f"{kind}/{name}" for kind, name in sorted(stray.files))
+            yield (
+                f"ledger: it knows nothing of {len(stray.contents)} contents that {names} hold; put the newest ledger "
+                "back from a backup, ingest their raw files again, else run `newsmill rebuild --ledger`"
+            )
 
 
 def _is_of_this_version(path: Path) -> bool:

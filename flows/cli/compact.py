@@ -13,7 +13,7 @@ from flows.cli.arguments import DEFAULT, Common, Format
 from flows.cli.render import Bar, as_json, console, table, visible
 from flows.compacting import Compacted
 from flows.settings import load
-from warehouse.clean import LakeFile
+from warehouse.listing import LakeFile
 
 
 def _size(files: Sequence[LakeFile]) -> int:
@@ -45,6 +45,12 @@ def _show(done: Compacted) -> None:
         out.print(
             f"{len(done.verdict.waiting)} files ({_size(done.verdict.waiting):,} bytes) are no longer needed; "
             "a `newsmill compact` after compact_grace_seconds removes them"
+        )
+    if done.verdict.kept:
+        out.print(
+            f"{len(done.verdict.kept)} files ({_size(done.verdict.kept):,} bytes) stay: no commit names them, and they "
+            "hold what no commit holds; `newsmill ingest` reads what still lies there, `newsmill rebuild --ledger "
+            "--force` takes them in"
         )
     if done.published:
         out.print(f"published {visible(done.published)}")
@@ -84,6 +90,7 @@ def compact(
                 "removed_bytes": _size(done.verdict.removable),
                 "waiting": len(done.verdict.waiting),
                 "waiting_bytes": _size(done.verdict.waiting),
+                "kept": [f"{file.kind}/{file.name}" for file in done.verdict.kept],
                 "published": done.published,
                 "seconds": round(done.seconds, 3),
             }

@@ -396,3 +396,91 @@ def test_reading_leaves_the_home_as_it_was(copied: Any) -> None:
     for command in (["sql", "FROM v_languages"], ["rejects"], ["status"], ["settings"], ["verify"]):
         assert copied.cli(*command).code == 0
         assert sorted(path.name for path in copied.home.rglob("*")) == before, command
+
+
+NO_GRACE = ("--set", "compact_grace_seconds=0")
+
+
+@pytest.fixture
+def behind(mill: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Three runs, of which only the first was published, and the ledger as it was by then."""
+    from tasks import direct
+    from warehouse.loader import Published
+
+    mill.fill(2)
+    mill.ingest()
+    mill.cli("status")
+    shutil.copy(mill.home / "ledger.sqlite", mill.home / "old-ledger")
+    with monkeypatch.context() as patch:
+        patch.setattr(direct, "publish", lambda *_a, **_k: Published(None, 0, 0.0))
+        for number in (2, 3):
+            mill.fill(1, first=number)
+            mill.ingest()
+    assert mill.last_commit() == 3
+    for path in mill.home.glob("ledger.sqlite*"):
+        path.unlink()
+    (mill.home / "old-ledger").rename(mill.home / "ledger.sqlite")
+    assert mill.cli("status").code == 0, "no snapshot is newer than this ledger"
+    return mill
+
+
+def test_what_only_parts_know_is_never_removed(behind: Any) -> None:
+    shutil.rmtree(behind.raw)
+    before = behind.parts()
+    for command in (["compact", *NO_GRACE], ["compact", "--dry-run", *NO_GRACE]):
+        answer = behind.cli(*command)
+        assert answer.code == 1, answer
+        assert len(answer.err.splitlines()) == 1
+        assert "2 contents" in answer.err
+        assert "newsmill rebuild --ledger" in answer.err
+        assert before.items() <= behind.parts().items()
+    found = lines(behind.cli("verify", "--format", "json"))
+    assert len(found) == 2
+    assert all("documents/" in line and "files/" in line and "rebuild --ledger" in line for line in found)
+    assert behind.cli("verify", "--repair").code == 1, "the projection is what the ledger says"
+    assert behind.cli("rebuild", "--ledger", "--root", behind.raw).code == 0, "no --force is wanted"
+    assert sorted(behind.column("SELECT uri FROM documents")) == [f"{number:04d}.txt" for number in range(4)]
+    assert behind.cli("compact", *NO_GRACE).code == 0
+    assert behind.one("SELECT count(*) FROM documents") == 4
+    assert behind.problems(deep=True) == []
+
+
+def test_an_older_ledger_grows_and_is_made_anew_all_the_same(behind: Any) -> None:
+    newest = (behind.raw / "0002.txt").read_text() + "\nEin Satz kam dazu.\n"
+    behind.put("0002.txt", newest)
+    (behind.raw / "0003.txt").unlink()
+    behind.fill(1, first=4)
+    behind.ingest()
+    assert behind.cli("compact", *NO_GRACE).code == 1
+    assert behind.cli("rebuild", "--ledger").code == 0
+    behind.ingest()
+    assert behind.one("SELECT count(*) FROM documents") == 6
+    current = "SELECT uri FROM files WHERE is_current ORDER BY uri"
+    assert behind.column(current) == [f"{number:04d}.txt" for number in range(5)]
+    assert behind.one("SELECT text FROM v_documents WHERE uri = '0002.txt'").endswith("Ein Satz kam dazu.")
+    assert behind.problems(deep=True) == []
+
+
+def test_what_is_read_again_needs_no_other_ledger(behind: Any) -> None:
+    behind.ingest(batch_files=1)
+    assert behind.problems(deep=True) == []
+    assert behind.cli("compact", *NO_GRACE).code == 0
+    assert behind.one("SELECT count(*) FROM documents") == 4
+    assert behind.problems(deep=True) == []
+
+
+def test_parts_of_another_home_are_named(copied: Any, new_mill: Callable[..., Any]) -> None:
+    other = new_mill("other")
+    other.fill(1, first=90)
+    other.ingest()
+    for kind in ("documents", "files"):
+        for part in (other.home / "lake" / kind).iterdir():
+            shutil.copy2(part, copied.home / "lake" / kind)
+    found = lines(copied.cli("verify", "--format", "json"))
+    assert len(found) == 1
+    assert "1 contents" in found[0]
+    before = copied.parts()
+    answer = copied.cli("compact", *NO_GRACE)
+    assert answer.code == 1
+    assert "another home" in answer.err
+    assert before.items() <= copied.parts().items()

@@ -37,8 +37,17 @@ from warehouse.ledger.queries import (
     stale_contents,
 )
 from warehouse.ledger.rebuilt import Account, Commitment, trouble, write
-from warehouse.ledger.runs import RunRow, finish_run, mark_crashed, recent_runs, runs_up_to, start_run
-from warehouse.ledger.stamps import mark_pending, restamp
+from warehouse.ledger.runs import (
+    REBUILD,
+    RunRow,
+    explains,
+    finish_run,
+    mark_crashed,
+    recent_runs,
+    runs_up_to,
+    start_run,
+)
+from warehouse.ledger.stamps import mark_pending, restamp, stamped_contents
 from warehouse.ledger.store import Ledger, check_beside, new_ledger, nothing_yet, open_ledger
 from warehouse.ledger.tombstones import (
     Tombstone,
@@ -58,6 +67,7 @@ from warehouse.ledger.verification import chain_problems, storage_problems
 
 __all__ = [
     "GONE",
+    "REBUILD",
     "Account",
     "Commitment",
     "Conservation",
@@ -80,6 +90,7 @@ __all__ = [
     "conservation",
     "contents",
     "contents_of",
+    "explains",
     "file_ids_like",
     "finish_run",
     "finished_contents",
@@ -114,6 +125,7 @@ __all__ = [
     "sighted",
     "snapshot_sums",
     "stale_contents",
+    "stamped_contents",
     "start_run",
     "storage_problems",
     "tombstones",

@@ -15,6 +15,11 @@ from warehouse.ledger.store import Ledger
 from warehouse.ledger.tables import COMMITS, RUNS
 from warehouse.vocabulary import RunStatus
 
+# The flow that makes a ledger anew.
+REBUILD = "rebuild"
+# Microseconds by which the times of a file system may be behind the clock.
+_TICK = 10_000
+
 
 def start_run(
     ledger: Ledger,
@@ -117,3 +122,20 @@ def runs_up_to(ledger: Ledger, commit_no: int) -> list[RunRow]:
     with ledger.reading() as connection:
         query = sa.select(RUNS).where(RUNS.c.run_id.in_(made)).order_by(RUNS.c.started_at, RUNS.c.run_id)
         return [_run_row(row) for row in connection.execute(query)]
+
+
+def explains(ledger: Ledger, moment: int) -> bool:
+    """Whether parts that were written at a moment (microseconds) and that no commit names need no other explanation.
+
+    A run that came to no end may have left them; whoever made the ledger anew later has looked at them.
+    """
+    rebuilt = sa.select(sa.exists().where(RUNS.c.flow == REBUILD, RUNS.c.started_at > moment))
+    with ledger.reading() as connection:
+        if connection.scalar(rebuilt):
+            return True
+        for until in (moment, moment + _TICK):
+            before = sa.select(RUNS.c.status).where(RUNS.c.started_at <= until)
+            status = connection.scalar(before.order_by(RUNS.c.started_at.desc(), RUNS.c.run_id).limit(1))
+            if status not in (None, RunStatus.COMPLETED):
+                return True
+    return False

@@ -1,7 +1,7 @@
 """Stamps: what the store said of every path, so that what is unchanged is not read again.
 
-Belongs here: marking what is about to be read, and settling it.  Does not belong here: taking a stamp
-(``raw_files``) or comparing it (``tasks.plan``).
+Belongs here: marking what is about to be read, settling it, and which contents stamps name.  Does not belong here:
+taking a stamp (``raw_files``) or comparing it (``tasks.plan``).
 """
 
 from collections.abc import Iterable, Mapping
@@ -10,6 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from warehouse.ledger import bulk
+from warehouse.ledger.bulk import one_of
 from warehouse.ledger.chain import Rows
 from warehouse.ledger.store import Ledger
 from warehouse.ledger.tables import ROOTS, SIGHTINGS, STAMPS
@@ -50,6 +51,12 @@ def _mark(ledger: Ledger, files: Iterable[RawFile], state: str) -> None:
 def mark_pending(ledger: Ledger, files: Iterable[RawFile]) -> None:
     """Record that these are found and hashed but not settled: what a crash leaves is then known, not forgotten."""
     _mark(ledger, files, "pending")
+
+
+def stamped_contents(ledger: Ledger, file_ids: Iterable[str]) -> set[str]:
+    """Which of these contents a path has, read or still waiting for it."""
+    with ledger.reading() as connection:
+        return set(connection.scalars(sa.select(STAMPS.c.file_id).where(one_of(STAMPS.c.file_id, file_ids))))
 
 
 def restamp(ledger: Ledger, files: Iterable[RawFile]) -> None:
