@@ -7,6 +7,7 @@ Once the tombstone is committed the content does not count, and whoever writes t
 broke off: ``flows.run.exclusive`` calls this before anything else.
 """
 
+import logging
 from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
@@ -21,17 +22,22 @@ from warehouse.ledger import Ledger
 if TYPE_CHECKING:
     from warehouse.forget import Erased
 
+logger = logging.getLogger(__name__)
+
 
 def erase(
     settings: Settings, book: Ledger, progress: Progress, file_ids: Sequence[str] = (), *, is_wary: bool = False
 ) -> "Erased | None":
     """Forget contents for good, and those whose forgetting was begun; None where there are none.
 
-    ``is_wary`` also looks for what came back since: a part or a snapshot out of a backup.  The caller holds the run
-    lock.
+    What a newer ledger than this one had forgotten, by the copy of its tombstones, is forgotten again.  ``is_wary``
+    also looks for what came back since: a part or a snapshot out of a backup.  The caller holds the run lock.
     """
     home = settings.layout
-    mirror.write(home, ledger.marks(book))
+    if buried := _taken_back(settings, book):
+        file_ids = sorted({*file_ids, *buried})
+    else:
+        mirror.write(home, ledger.marks(book))
     if not file_ids and not is_wary and not ledger.unerased(book):
         return None
     # Imported where something is to be done: every run comes by here.
@@ -63,3 +69,25 @@ def erase(
     ledger.mark_erased(book, due)
     mirror.write(home, ledger.marks(book))
     return done
+
+
+def _taken_back(settings: Settings, book: Ledger) -> list[str]:
+    """The contents to forget again, as a newer ledger had it; what that had let in again is let in here, too."""
+    buried, lifted = mirror.ahead(settings.layout, ledger.marks(book))
+    if buried or lifted:
+        logger.warning(
+            "%s is newer than the ledger: %d contents are forgotten again, %d let in; see `newsmill forget --list`",
+            settings.layout.tombstones.name,
+            len(buried),
+            len(lifted),
+        )
+    if lifted:
+        with recorded(settings, book, "forget", {"lifted": len(lifted)}) as run_id:
+            ledger.lift(
+                book,
+                run_id,
+                lifted,
+                pipeline_version=version.pipeline_version(),
+                settings_fingerprint=settings.fingerprint(),
+            )
+    return buried

@@ -27,7 +27,7 @@ def is_current(home: Home, marks: Sequence[Mapping[str, Any]]) -> bool:
 
 
 def write(home: Home, marks: Sequence[Mapping[str, Any]]) -> None:
-    """Bring the copy to what the ledger says."""
+    """Bring the copy to what the ledger says; what it says beyond that is lost, see ``ahead``."""
     if is_current(home, marks):
         return
     with temporary_file(home.path) as temporary:
@@ -46,3 +46,24 @@ def read(home: Home) -> list[dict[str, Any]] | None:
     if hashlib.sha256("".join(lines).encode()).hexdigest() != digest.strip():
         return None
     return [dict(json.loads(line)) for line in lines]
+
+
+def ahead(home: Home, marks: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[str]]:
+    """Contents that the copy says are forgotten, and such as were let in again, of which the ledger knows nothing.
+
+    The ledger is written first: what the copy alone knows stood in a newer ledger than this one.  Of a mark that both
+    have only the lift can be news, and one that was lifted there and is unknown here is none.
+    """
+    if is_current(home, marks):
+        return [], []
+    copied = read(home) or []
+    known = {(mark["commit_no"], mark["file_id"]): mark["lifted_by"] for mark in marks}
+    here, there = ({mark["file_id"] for mark in some if mark["lifted_by"] is None} for some in (marks, copied))
+    buried, lifted = set[str](), set[str]()
+    for mark in copied:
+        key = (mark["commit_no"], mark["file_id"])
+        if mark["lifted_by"] is None and key not in known:
+            buried.add(mark["file_id"])
+        elif mark["lifted_by"] is not None and key in known and known[key] is None:
+            lifted.add(mark["file_id"])
+    return sorted(buried - here), sorted(lifted - there)

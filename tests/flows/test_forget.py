@@ -347,3 +347,140 @@ def test_what_a_temporary_server_was_told_is_taken_back(mill: Any) -> None:
     problem = mill.newsmill("forget", "--format", "json", env=elsewhere).json()["prefect"]["problem"]
     assert "http://127.0.0.1:9/api does not answer" in problem
     assert "newsmill up, which has a database of its own in the home, does not run" in problem
+
+
+def saved(mill: Any, tmp_path: Path) -> Path:
+    """A backup of ledger and parts; nobody is at work."""
+    backup = tmp_path / "backup"
+    backup.mkdir()
+    mill.cli("status")
+    shutil.copy2(mill.home / "ledger.sqlite", backup)
+    shutil.copytree(mill.home / "lake", backup / "lake")
+    return backup
+
+
+def put_back(mill: Any, backup: Path) -> None:
+    """The backup in the place of all that it stands for; the copy of the tombstones stays."""
+    for path in mill.home.glob("ledger.sqlite*"):
+        path.unlink()
+    for name in ("lake", "versions"):
+        shutil.rmtree(mill.home / name)
+    (mill.home / "warehouse.duckdb").unlink()
+    shutil.copy2(backup / "ledger.sqlite", mill.home)
+    shutil.copytree(backup / "lake", mill.home / "lake")
+
+
+@pytest.fixture
+def dated(mill: Any) -> Any:
+    """A home with two files and a secret one."""
+    mill.fill(2)
+    mill.put("secret.txt", secret(1))
+    mill.ingest()
+    return mill
+
+
+def states(mill: Any) -> dict[str, str]:
+    return {row["file_id"]: row["state"] for row in mill.cli("forget", "--list", "--format", "json").json()}
+
+
+@pytest.mark.parametrize("command", [("rebuild",), ("ingest", "--direct"), ("forget",)], ids=" ".join)
+def test_what_was_forgotten_after_a_backup_is_forgotten_again(
+    dated: Any, tmp_path: Path, command: tuple[str, ...], caplog: pytest.LogCaptureFixture
+) -> None:
+    backup = saved(dated, tmp_path)
+    told(dated, file_id(secret(1)))
+    put_back(dated, backup)
+    assert any("ledger.tombstones" in problem for problem in dated.problems())
+    answer = dated.cli(*command, *([str(dated.raw)] if "ingest" in command else []))
+    assert answer.code == 0, answer.err
+    (line,) = [record.getMessage() for record in caplog.records if "ledger.tombstones" in record.getMessage()]
+    assert "1 contents are forgotten again" in line
+    assert states(dated) == {file_id(secret(1)): "erased"}
+    dated.put("again.txt", secret(1))
+    assert dated.ingest().reasons["forgotten"] >= 1
+    assert dated.one("SELECT count(*) FROM documents") == 2
+    assert traces(dated, SECRET.encode()) == []
+    assert dated.problems(deep=True) == []
+    assert len(caplog.records) == 1, "it is said once"
+
+
+def test_a_kill_while_it_is_forgotten_again_loses_nothing(
+    dated: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from warehouse import forget, ledger
+
+    def killed(*_arguments: Any, **_options: Any) -> None:
+        raise OSError("killed")
+
+    backup = saved(dated, tmp_path)
+    told(dated, file_id(secret(1)))
+    put_back(dated, backup)
+    for module, step in ((ledger, "forget"), (forget, "rewrite")):
+        with monkeypatch.context() as patch:
+            patch.setattr(module, step, killed)
+            assert dated.cli("ingest", "--direct", dated.raw).code == 1
+    dated.ingest()
+    assert states(dated) == {file_id(secret(1)): "erased"}
+    assert traces(dated, SECRET.encode()) == []
+    assert dated.problems(deep=True) == []
+
+
+def test_what_was_let_in_after_a_backup_stays_in(dated: Any, tmp_path: Path) -> None:
+    backup = saved(dated, tmp_path)
+    told(dated, file_id(secret(1)))
+    assert dated.cli("forget", "--lift", file_id(secret(1))).code == 0
+    put_back(dated, backup)
+    assert dated.cli("rebuild").code == 0
+    assert dated.one("SELECT count(*) FROM documents") == 3
+    assert states(dated) == {}
+    assert dated.problems(deep=True) == []
+
+
+def test_what_was_forgotten_before_a_backup_and_let_in_after_it_is_let_in(dated: Any, tmp_path: Path) -> None:
+    told(dated, file_id(secret(1)))
+    backup = saved(dated, tmp_path)
+    assert dated.cli("forget", "--lift", file_id(secret(1))).code == 0
+    put_back(dated, backup)
+    assert dated.cli("rebuild").code == 0
+    assert states(dated) == {file_id(secret(1)): "let in again"}
+    dated.ingest()
+    assert dated.one("SELECT count(*) FROM documents") == 3
+    assert dated.problems(deep=True) == []
+
+
+def test_a_kill_between_ledger_and_copy_changes_nothing_of_what_the_ledger_says(
+    dated: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from warehouse import mirror
+
+    wrote = mirror.write
+
+    def killed(home: Any, marks: Any) -> None:
+        if not mirror.is_current(home, marks):
+            raise OSError("killed")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(mirror, "write", killed)
+        assert dated.cli("forget", file_id(secret(1))).code == 1
+    dated.ingest()
+    assert states(dated) == {file_id(secret(1)): "erased"}
+    with monkeypatch.context() as patch:
+        patch.setattr(mirror, "write", killed)
+        assert dated.cli("forget", "--lift", file_id(secret(1))).code == 1
+    assert mirror.write is wrote
+    dated.ingest()
+    assert states(dated) == {file_id(secret(1)): "let in again"}
+    assert dated.one("SELECT count(*) FROM documents") == 3
+    assert dated.problems(deep=True) == []
+
+
+def test_a_home_that_is_begun_anew_keeps_out_what_was_forgotten(dated: Any) -> None:
+    told(dated, file_id(secret(1)))
+    for path in dated.home.glob("ledger.sqlite*"):
+        path.unlink()
+    for name in ("lake", "versions"):
+        shutil.rmtree(dated.home / name)
+    (dated.home / "warehouse.duckdb").unlink()
+    assert dated.ingest().reasons["forgotten"] == 1
+    assert dated.one("SELECT count(*) FROM documents") == 2
+    assert dated.problems(deep=True) == []
