@@ -48,6 +48,7 @@ def erase(
         return None
     # What cannot be read cannot be rewritten: told before anything is begun.
     steps.holders(home, book, file_ids)
+    steps.check_alone(home, book, file_ids)
     made = {"pipeline_version": version.pipeline_version(), "settings_fingerprint": settings.fingerprint()}
     counts = {"forgotten": len(file_ids), "rewritten": 0}
     with recorded(settings, book, "forget", counts) as run_id:

@@ -17,13 +17,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from warehouse import compact, ledger, loader, parts, search, snapshots
+from warehouse import compact, ledger, loader, parts, presence, search, snapshots
 from warehouse.compact import Candidate, CompactOptions
 from warehouse.durable import fsync_path, lock
 from warehouse.errors import ConfigError, DamagedError
 from warehouse.layout import Home
 from warehouse.ledger import Holder, Ledger
 from warehouse.listing import lake_files, ours
+from warehouse.strays import strays
 
 # Half of what compression can save for a thirtieth of its time (docs/decisions/0007).
 LEVEL = 9
@@ -42,6 +43,14 @@ class Erased:
     readers: tuple[int, ...]
     published: Path
     index: Path | None
+
+
+def check_alone(home: Home, book: Ledger, file_ids: Collection[str]) -> None:
+    """Raise ``LedgerError`` where a part that goes with these contents holds others that the ledger must have lost."""
+    for stray in strays(home, book, lake_files(home), ledger.namings(book)):
+        others = stray.contents.difference(file_ids)
+        if stray.is_unexplained and others and any(held.span.file_id in file_ids for held in stray.pair.spans):
+            raise presence.behind(home, len(others))
 
 
 def _file_ids(path: Path) -> set[str]:

@@ -484,3 +484,33 @@ def test_a_home_that_is_begun_anew_keeps_out_what_was_forgotten(dated: Any) -> N
     assert dated.ingest().reasons["forgotten"] == 1
     assert dated.one("SELECT count(*) FROM documents") == 2
     assert dated.problems(deep=True) == []
+
+
+def test_what_the_ledger_has_lost_does_not_go_along(mill: Any, tmp_path: Path) -> None:
+    """An older ledger, and a part of a later compaction: it has a row that goes and one that stands nowhere else."""
+    mill.put("secret.txt", secret(1))
+    mill.ingest()
+    saved(mill, tmp_path)
+    mill.fill(1)
+    mill.ingest()
+    pairs = {path.name: path for path in (mill.home / "lake" / "documents").iterdir()}
+    (own,) = (name for name in pairs if not (tmp_path / "backup" / "lake" / "documents" / name).exists())
+    assert mill.cli("compact").code == 0
+    for path in (mill.home / "lake").glob(f"*/{own.partition('-')[0]}-*"):
+        path.unlink()
+    for path in mill.home.glob("ledger.sqlite*"):
+        path.unlink()
+    shutil.copy2(tmp_path / "backup" / "ledger.sqlite", mill.home)
+    shutil.rmtree(mill.home / "versions")
+    (mill.home / "warehouse.duckdb").unlink()
+    shutil.rmtree(mill.raw)
+    before = mill.parts()
+    answer = mill.cli("forget", file_id(secret(1)))
+    assert answer.code == 1
+    assert "newsmill rebuild --ledger" in answer.err
+    assert mill.parts() == before
+    assert mill.cli("rebuild", "--ledger", "--root", mill.raw).code == 0
+    told(mill, file_id(secret(1)))
+    assert mill.column("SELECT uri FROM documents") == ["0000.txt"]
+    assert traces(mill, SECRET.encode()) == []
+    assert mill.problems(deep=True) == []

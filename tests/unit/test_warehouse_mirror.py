@@ -29,8 +29,8 @@ def mark(commit_no: int, file_id: str, lifted_by: int | None = None) -> dict[str
         ([mark(2, "x", 4), mark(3, "x")], [mark(3, "x", 6), mark(7, "x")], ([], [])),
     ],
     ids=["none here", "one here", "let in there", "let in and forgotten there", "forgotten again there",
-         "let in here", "forgotten again here", "the copy is behind", "let in there only", "let in and forgotten again there",
-         "under another number", "made anew"],
+         "let in here", "forgotten again here", "the copy is behind", "let in there only",
+         "let in and forgotten again there", "under another number", "made anew"],
 )  # fmt: skip
 def test_what_only_the_copy_knows(home: Home, marks: list[Any], copied: list[Any], ahead: Any) -> None:
     home.path.mkdir()
