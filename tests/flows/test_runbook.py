@@ -110,11 +110,61 @@ def test_a_backup_is_restored_with_all_that_came_after_it(operator: Operator, wr
     for left in mill.home.glob("ledger*"):
         left.unlink()
     assert mill.cli("ingest", "--direct").code == 1
-    assert SECTIONS["When the ledger is lost or old"] == [], "it refers to the restore"
     assert operator.does("Restore it").count("everything holds") == 2
     assert mill.hashes()["documents"] == rows, "what came after the backup was in the inbox"
     assert mill.problems(deep=True) == []
     assert list((mill.home / "before" / "versions").iterdir()), "what was there is put away"
+
+
+def test_a_backup_has_the_parts_that_its_ledger_names(operator: Operator, write_news: Any) -> None:
+    """What a run writes between the two copies belongs to no commit of the first."""
+    mill = operator.mill
+    copied = mill.home.parent / "copied"
+    shutil.copytree(mill.home, copied)
+    operator.files(7, text=write_news)
+    assert mill.cli("ingest", "--direct").code == 0
+    for path in mill.home.glob("ledger.sqlite*"):
+        path.unlink()
+    shutil.copy2(copied / "ledger.sqlite", mill.home)
+    assert "everything holds" in operator.does("Back it up")
+    before = {path.relative_to(copied / "lake") for path in (copied / "lake").rglob("*.parquet")}
+    assert {path.relative_to(operator.backup / "lake") for path in operator.backup.rglob("*.parquet")} == before
+
+
+def test_what_was_forgotten_after_a_backup_stays_forgotten(operator: Operator) -> None:
+    mill = operator.mill
+    operator.does("Back it up", first=1)
+    operator.does("When content must go")
+    said = operator.does("Restore it")
+    assert "1 contents are forgotten again" in said
+    assert said.count("everything holds") == 2
+    assert mill.one("SELECT count(*) FROM documents") == 5
+    assert mill.one("SELECT count(*) FROM documents WHERE uri = 'my-source/0001.txt'") == 0
+    assert (operator.inbox / "0001.txt").exists()
+
+
+@pytest.mark.parametrize("is_there", [False, True], ids=["lost", "older than the parts"])
+def test_a_ledger_is_made_anew(operator: Operator, write_news: Any, is_there: bool) -> None:
+    mill = operator.mill
+    operator.does("Back it up", first=1)
+    versions = sorted((mill.home / "versions").iterdir())
+    operator.files(7, text=write_news)
+    assert mill.cli("ingest", "--direct").code == 0
+    (operator.inbox / "0007.txt").unlink()
+    for path in mill.home.glob("ledger.sqlite*"):
+        path.unlink()
+    if is_there:
+        shutil.copy2(operator.backup / "ledger.sqlite", mill.home)
+        for path in {*(mill.home / "versions").iterdir()} - {*versions}:
+            path.unlink()
+        (mill.home / "warehouse.duckdb").unlink()
+        (mill.home / "warehouse.duckdb").symlink_to(f"versions/{versions[-1].name}")
+        assert mill.cli("verify").code == 1
+    said = operator.does("When the ledger is lost or old")
+    assert "ledger made anew" in said
+    assert "everything holds" in said
+    assert mill.one("SELECT count(*) FROM documents") == 7
+    assert mill.problems(deep=True) == []
 
 
 @pytest.mark.long

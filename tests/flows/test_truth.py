@@ -484,3 +484,34 @@ def test_parts_of_another_home_are_named(copied: Any, new_mill: Callable[..., An
     assert answer.code == 1
     assert "another home" in answer.err
     assert before.items() <= copied.parts().items()
+
+
+def test_what_a_run_left_that_came_to_no_end_stays_and_is_no_problem(
+    mill: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from warehouse import ledger
+
+    mill.fill(2)
+    mill.ingest()
+    mill.fill(1, first=2)
+
+    def full(*_arguments: Any, **_options: Any) -> None:
+        raise OSError("no space left")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ledger, "append", full)
+        assert mill.cli("ingest", "--direct", mill.raw).code == 1
+    (mill.raw / "0002.txt").unlink()
+    mill.ingest()
+    assert mill.problems(deep=True) == []
+    answer = mill.cli("compact", *NO_GRACE, "--format", "json")
+    assert answer.code == 0, answer.err
+    kept = answer.json()["kept"]
+    assert sorted(name.partition("/")[0] for name in kept) == ["documents", "files"]
+    assert "2 files" in mill.cli("compact", *NO_GRACE).out
+    assert all((mill.home / "lake" / name).exists() for name in kept)
+    assert mill.cli("verify").code == 0
+    assert mill.cli("rebuild", "--ledger").code == 1, "the ledger is whole"
+    assert mill.cli("rebuild", "--ledger", "--force", "--root", mill.raw).code == 0
+    assert mill.one("SELECT count(*) FROM documents WHERE uri = '0002.txt'") == 1
+    assert mill.problems(deep=True) == []
