@@ -129,6 +129,7 @@ def test_a_backup_has_the_parts_that_its_ledger_names(operator: Operator, write_
     assert "everything holds" in operator.does("Back it up")
     before = {path.relative_to(copied / "lake") for path in (copied / "lake").rglob("*.parquet")}
     assert {path.relative_to(operator.backup / "lake") for path in operator.backup.rglob("*.parquet")} == before
+    assert sorted(os.listdir(operator.backup)) == ["lake", "ledger.sqlite", "parts.txt"]
 
 
 def test_what_was_forgotten_after_a_backup_stays_forgotten(operator: Operator) -> None:
