@@ -27,7 +27,7 @@ from warehouse import ledger, memory
 from warehouse.layout import Home
 from warehouse.ledger import Ledger
 from warehouse.records import Batch, RawFile, Receipt, Sighting
-from warehouse.vocabulary import RunStatus
+from warehouse.vocabulary import DeferReason, RunStatus
 
 if TYPE_CHECKING:
     from tasks.ingest_batch import BatchOptions
@@ -143,8 +143,22 @@ class Run:
             if reason is not None:
                 self.outcome.reasons[reason] = self.outcome.reasons.get(reason, 0) + paths
 
+    def _judged(self, receipt: Receipt) -> Receipt:
+        """A receipt in which files are refused whose workers were killed in run after run."""
+        if not any(sighting.reason is DeferReason.KILLED for sighting in receipt.sightings):
+            return receipt
+        return replace(receipt, sightings=tuple(map(self._counted, receipt.sightings)))
+
+    def _counted(self, sighting: Sighting) -> Sighting:
+        if sighting.reason is not DeferReason.KILLED:
+            return sighting
+        before = ledger.deferrals(self.book, sighting.root, [sighting.uri]).get(sighting.uri, [])
+        here = (DeferReason.KILLED, sighting.stamp.size_bytes, sighting.stamp.mtime_ns)
+        return plan.after_kills(sighting, sum(deferral == here for deferral in before))
+
     def take(self, receipt: Receipt) -> None:
         """Commit one batch: from here on it exists."""
+        receipt = self._judged(receipt)
         with self.timed("commit"):
             committed = replace(receipt, sightings=(), gone=()) if self.is_replay else receipt
             number = ledger.append(self.book, self.outcome.run_id, receipt=committed)
@@ -220,12 +234,12 @@ class Run:
     def pool(self, files: int, size_bytes: int, *, is_suspect: bool = False) -> AbstractContextManager[Pool | None]:
         """Workers, where there may be more than one batch of so many files, which is worth starting them.
 
-        ``is_suspect`` says that one of the files may have killed earlier runs, and may kill whoever reads it.
+        ``is_suspect`` says that one of the files may have killed or held up earlier runs, and may whoever reads it.
         """
         is_large = files > 1 and (files > self.settings.batch_files or size_bytes > self.settings.batch_bytes)
         if not (is_large or (files and is_suspect)) or not self.settings.workers:
             return nullcontext()
-        return Pool(self.settings.pool_options())
+        return Pool(self.settings.pool_options(), is_careful=is_suspect)
 
     def _load_beside(self) -> None:
         """From now on load what is committed while workers work."""

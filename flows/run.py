@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from flows.erase import erase
 from flows.execution import SIGHTINGS, Run, Stages
 from flows.settings import Settings
-from flows.summary import Outcome, Progress
+from flows.summary import HINDRANCES, Outcome, Progress
 from tasks import plan
 from tasks.discover import DiscoverOptions, Discovery, Search, discover
 from tasks.hashing import Hasher
@@ -136,7 +136,9 @@ def _record(run: Run, search: Search) -> None:
     def committed(receipt: Receipt) -> None:
         search.committed(span.file_id for span in receipt.spans if span.is_last)
 
-    is_suspect = search.has_waited and _died_twice(run.book)
+    is_suspect = (search.has_waited and _died_twice(run.book)) or (
+        search.is_awaited and ledger.has_put_off(run.book, HINDRANCES)
+    )
     with run.pool(search.total, search.size_bytes, is_suspect=is_suspect) as pool:
         run.process(new(pool.hasher if pool is not None else None), search.total, pool, committed)
     run.commit_sightings(found.sightings, found.gone)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from warehouse.errors import TransientError
 from warehouse.records import Receipt
+from warehouse.vocabulary import DeferReason
 
 # In the order in which a person asks.
 PATHS = {
@@ -20,6 +21,13 @@ PATHS = {
     "ignored": "ignored: hidden or still being written",
     "gone": "gone before they could be read",
     "would_read": "would be read",
+}
+
+
+# What of deferred files a person has to look after.
+HINDRANCES = {
+    DeferReason.STALLED: "put off because a worker stood still: look whether a disk or the machine hangs.",
+    DeferReason.KILLED: "put off because a worker was killed: look for the end of memory in the system's log.",
 }
 
 
@@ -111,6 +119,8 @@ def remarks(outcome: Outcome) -> list[str]:
 
     >>> remarks(Outcome("r", counts={"ingested": 1, "documents": 3, "record_rejects": 2, "replaced": 7}))
     ['2 records were refused, each with a reason.', '7 documents of before were replaced or went.']
+    >>> remarks(Outcome("r", counts={"deferred": 1}, reasons={"stalled": 1}))
+    ['1 file was put off because a worker stood still: look whether a disk or the machine hangs.']
     """
     counts = outcome.counts
     refused = counts.get("record_rejects", 0)
@@ -118,6 +128,9 @@ def remarks(outcome: Outcome) -> list[str]:
     if replaced := counts.get("replaced", 0):
         verb = "were" if replaced != 1 else "was"
         told.append(f"{replaced} document{'s' * (replaced != 1)} of before {verb} replaced or went.")
+    for reason, words in HINDRANCES.items():
+        if files := outcome.reasons.get(reason, 0):
+            told.append(f"{_files(files)} {'were' if files != 1 else 'was'} {words}")
     return told
 
 

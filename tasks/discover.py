@@ -174,6 +174,8 @@ class Search:
         self.now_ns = now_us() * 1000
         # Whether something was waiting to be read when an earlier run ended.
         self.has_waited = False
+        # Whether something was, or was put off.
+        self.is_awaited = False
         # How many paths are not as the ledger knows them, and how many bytes they have.
         self.total = self.size_bytes = 0
         # Contents that were handed out and are not committed yet.
@@ -189,6 +191,7 @@ class Search:
                 seen += len(differing.block.rows)
                 self.total += len(differing.rows)
                 self.size_bytes += sum(row[1] for row in differing.rows)
+                self.is_awaited = self.is_awaited or differing.is_awaited
                 if differing.is_awaited and not self.has_waited:
                     known = ledger.known_files(self.book, root.location, differing.known)
                     self.has_waited = any(one.state == "pending" for one in known.values())

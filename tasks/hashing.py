@@ -5,7 +5,7 @@ hashes (``tasks.discover``), or processes (``tasks.pool``).
 """
 
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from struct import Struct
 from typing import NamedTuple
 
@@ -53,6 +53,23 @@ def hashed(paths: Sequence[bytes], sizes: Sequence[int]) -> Hashed:
                 digits.append(content.file_id)
                 stamps.extend(content.stamp)
     return Hashed("".join(digits), stamps.tobytes(), troubles)
+
+
+def unhashed(count: int, trouble: Exception) -> Hashed:
+    """What is known of so many files that could not be hashed, all for one reason."""
+    return Hashed(
+        _NOTHING * count, array("q", raw_files.NO_STAMP * count).tobytes(), dict.fromkeys(range(count), trouble)
+    )
+
+
+def joined(pieces: Iterable[Hashed]) -> Hashed:
+    """Several as one, in their order."""
+    digits, stamps, troubles = "", b"", dict[int, Exception]()
+    for piece in pieces:
+        before = len(digits) // len(_NOTHING)
+        troubles.update({before + place: trouble for place, trouble in piece.troubles.items()})
+        digits, stamps = digits + piece.digits, stamps + piece.stamps
+    return Hashed(digits, stamps, troubles)
 
 
 class Hasher:

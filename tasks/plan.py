@@ -9,7 +9,10 @@ from dataclasses import dataclass
 
 from warehouse.errors import Deferred
 from warehouse.records import Batch, RawFile, Receipt, Sighting
-from warehouse.vocabulary import FileStatus, Reason, Stage
+from warehouse.vocabulary import DeferReason, FileStatus, Reason, Stage
+
+# In how many runs, one after the other, a file's worker is killed until the file is refused.
+KILLED_RUNS = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,20 +95,11 @@ def deferral(file: RawFile, deferred: Deferred) -> Sighting:
     )
 
 
-def refusal(batch: Batch, reason: Reason, detail: str, pipeline_version: str, settings_fingerprint: str) -> Receipt:
-    """What there is of a batch of one file that no worker survives: no part, one sighting that says why."""
-    (file,) = batch.files
-    refused = Sighting(
-        root=file.root,
-        uri=file.uri,
-        source=file.source,
-        file_id=None,
-        stamp=file.stamp,
-        status=FileStatus.REJECTED,
-        stage=Stage.READ,
-        reason=reason,
-        detail=detail,
-    )
+def unread(
+    batch: Batch, reason: Reason | DeferReason, detail: str, pipeline_version: str, settings_fingerprint: str
+) -> Receipt:
+    """What there is of a batch that no worker has worked off: no part, a sighting a file that says why."""
+    status = FileStatus.DEFERRED if isinstance(reason, DeferReason) else FileStatus.REJECTED
     return Receipt(
         number=batch.number,
         batch_id="",
@@ -113,8 +107,32 @@ def refusal(batch: Batch, reason: Reason, detail: str, pipeline_version: str, se
         settings_fingerprint=settings_fingerprint,
         parts=(),
         spans=(),
-        sightings=(refused,),
+        sightings=tuple(
+            Sighting(
+                root=file.root,
+                uri=file.uri,
+                source=file.source,
+                file_id=None,
+                stamp=file.stamp,
+                status=status,
+                stage=Stage.READ,
+                reason=reason,
+                detail=detail,
+            )
+            for file in batch.files
+        ),
         gone=(),
         timings={},
         is_last=True,
     )
+
+
+def after_kills(sighting: Sighting, before: int) -> Sighting:
+    """The record of a file whose worker was killed, as it was in so many runs before this one.
+
+    Nobody can tell a system out of memory from an operator; what is there in every run is the file.
+    """
+    detail = f"{sighting.detail}, in {before + 1} run{'s' * (before > 0)}"
+    if before + 1 < KILLED_RUNS:
+        return sighting._replace(detail=detail)
+    return sighting._replace(status=FileStatus.REJECTED, reason=Reason.CRASH, detail=detail)

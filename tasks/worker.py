@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 # What pool.py asks for on the control socket.
-FORK, REAP = b"f", b"r"
+FORK, REAP, LEAVE = b"f", b"r", b"l"
 # What pool.py asks of a worker: the receipts of a batch, or the hashes of files.
 BATCH, HASH = "batch", "hash"
 # What follows the last answer.
@@ -70,7 +70,9 @@ def _portable(error: Exception) -> Exception:
     try:
         pickle.loads(pickle.dumps(error))  # noqa: S301 - our own bytes
     except Exception:  # noqa: BLE001 - whatever an exception class does when it is copied
-        return RuntimeError(f"{type(error).__name__}: {error}")
+        # What is the machine's trouble must not become the file's.
+        kind = OSError if isinstance(error, (OSError, ImportError)) else RuntimeError
+        return kind(f"{type(error).__name__}: {error}")
     return error
 
 
@@ -146,6 +148,7 @@ def main() -> None:
 
 def _obey(control: socket.socket, memory_bytes: int, children: set[int]) -> None:
     """Fork and reap as asked until the control socket is closed."""
+    left: set[int] = set()
     while True:
         message, fds, _, _ = socket.recv_fds(control, 9, 1)
         if not message:
@@ -159,6 +162,11 @@ def _obey(control: socket.socket, memory_bytes: int, children: set[int]) -> None
             _, status = os.waitpid(pid, 0)
             children.discard(pid)
             control.sendall((os.waitstatus_to_exitcode(status) & 0xFFFFFFFF).to_bytes(8, "big"))
+        elif message[:1] == LEAVE:
+            left.add(int.from_bytes(message[1:9], "big"))
+        ended = {pid for pid in left if os.waitpid(pid, os.WNOHANG)[0]}
+        left -= ended
+        children -= ended
 
 
 if __name__ == "__main__":

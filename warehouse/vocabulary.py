@@ -76,18 +76,24 @@ MEANINGS: dict[Reason, str] = {
     Reason.NESTED_TOO_DEEP: "containers in containers, more than max_depth",
     Reason.UNPACKS_TOO_LARGE: "a container that unpacks to more than max_unpacked_bytes",
     Reason.RATIO: "a container that unpacks to more than max_ratio times its size",
-    Reason.CRASH: "a file that killed whoever read it, alone and twice",
-    Reason.TIMEOUT: "a file that took more than batch_seconds",
+    Reason.CRASH: "a file that killed whoever read it, alone and twice; from outside, in three runs",
+    Reason.TIMEOUT: "a file that kept its worker busy for more than batch_seconds",
     Reason.FORGOTTEN: "bytes that `newsmill forget` took down; `newsmill forget --lift` lets them in again",
 }
 
 
 class DeferReason(StrEnum):
-    """Why a file could not be read now; it is tried again at every run."""
+    """Why a file could not be read now; it is tried again at every run.
+
+    ``stalled``: its worker waited, for a disk or a machine that stood still; ``killed``: its worker was killed from
+    outside, by a system without memory or by a person.
+    """
 
     PERMISSION = "permission"
     IO_ERROR = "io_error"
     CHANGING = "changing"
+    STALLED = "stalled"
+    KILLED = "killed"
 
 
 class ParagraphKind(StrEnum):

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import signal
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -78,9 +77,10 @@ def test_a_worker_that_dies_of_a_file_is_noticed(
 ) -> None:  # fmt: skip
     """The canary: a build in which one kind of file kills whoever reads it."""
     environment = mutated(
-        "import os, signal\nfrom tasks import record\nreal = record.prepared\n\n\ndef odd(records):\n"
+        "import os, resource\nfrom tasks import record\nreal = record.prepared\n"
+        "resource.setrlimit(resource.RLIMIT_CORE, (0, 0))\n\n\ndef odd(records):\n"
         "    if any('Meldung 0.' in getattr(found, 'text', '') for found in records):\n"
-        f"        os.kill(os.getpid(), {int(signal.SIGKILL)})\n    return real(records)\n\n\nrecord.prepared = odd\n"
+        "        os.abort()\n    return real(records)\n\n\nrecord.prepared = odd\n"
     )
     monkeypatch.setenv("PYTHONPATH", environment["PYTHONPATH"])
     monkeypatch.setattr(hostile, "ODD", {})

@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from tasks.hashing import Hashed, Hasher, hashed
+from tasks.hashing import Hashed, Hasher, hashed, joined, unhashed
 from warehouse.errors import Deferred, Refusal
 from warehouse.raw_files import stamp_of
 from warehouse.vocabulary import DeferReason, Reason
@@ -34,6 +34,27 @@ def test_every_file_has_its_place(tmp_path: Path, make: Any) -> None:
         content = (tmp_path / names[place]).read_bytes()
         stamp = stamp_of(os.stat(paths[place]))
         assert found.of(file, place) == file._replace(file_id=hashlib.sha256(content).hexdigest(), stamp=stamp)
+
+
+def test_pieces_are_as_good_as_the_whole(tmp_path: Path) -> None:
+    for name in "abc":
+        (tmp_path / name).write_text(name)
+    paths = [os.fsencode(tmp_path / name) for name in ("gone", "a", "b", "nowhere", "c", "away")]
+    want = hashed(paths, [1] * 6)
+    for cut in range(7):
+        found = joined([hashed(paths[:cut], [1] * cut), hashed(paths[cut:], [1] * (6 - cut))])
+        assert found[:2] == want[:2]
+        assert {place: repr(one) for place, one in found.troubles.items()} == {
+            place: repr(one) for place, one in want.troubles.items()
+        }
+
+
+def test_what_could_not_be_hashed_has_its_places_too(tmp_path: Path, make: Any) -> None:
+    (tmp_path / "a").write_text("a")
+    known, trouble = hashed([os.fsencode(tmp_path / "a")], [1]), Deferred(DeferReason.STALLED, "said so")
+    found = joined([unhashed(2, trouble), known])
+    assert found.troubles == {0: trouble, 1: trouble}
+    assert found.of(make.raw_file(), 2) == known.of(make.raw_file(), 0)
 
 
 def test_who_hashes_at_once_wants_nothing_early(tmp_path: Path) -> None:

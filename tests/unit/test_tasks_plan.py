@@ -12,7 +12,7 @@ from tasks import plan
 from tasks.plan import BatchLimits
 from warehouse.errors import Deferred
 from warehouse.records import Batch, Receipt, Span
-from warehouse.vocabulary import DeferReason, FileStatus, Stage
+from warehouse.vocabulary import DeferReason, FileStatus, Reason, Stage
 
 FILES = st.lists(
     st.tuples(st.sampled_from(["wire", "agency", "default"]), st.text("abc/%", max_size=3), st.integers(0, 50)),
@@ -102,6 +102,28 @@ def test_a_deferral_says_why_and_claims_no_content(make: Any) -> None:
     sighting = plan.deferral(make.raw_file(), Deferred(DeferReason.IO_ERROR, "Input/output error"))
     assert (sighting.status, sighting.file_id, sighting.stage) == (FileStatus.DEFERRED, None, Stage.READ)
     assert (sighting.reason, sighting.detail) == (DeferReason.IO_ERROR, "Input/output error")
+
+
+def test_what_nobody_worked_off_is_refused_or_put_off_by_the_reason(make: Any) -> None:
+    batch = Batch(number=7, files=(make.raw_file("a.txt", "a"), make.raw_file("b.txt", "b")))
+    for reason, status in ((DeferReason.STALLED, FileStatus.DEFERRED), (Reason.TIMEOUT, FileStatus.REJECTED)):
+        receipt = plan.unread(batch, reason, "said so", "1", "2")
+        assert [(s.uri, s.file_id, s.status, s.reason, s.detail) for s in receipt.sightings] == [
+            ("a.txt", None, status, reason, "said so"), ("b.txt", None, status, reason, "said so"),
+        ]  # fmt: skip
+        assert (receipt.number, receipt.parts, receipt.is_last) == (7, (), True)
+        assert plan.remaining(batch, receipt).files == ()
+
+
+def test_a_file_is_refused_when_its_worker_was_killed_in_the_third_run(make: Any) -> None:
+    killed = make.deferral("a.txt", DeferReason.KILLED, detail="killed")
+    told = [plan.after_kills(killed, before) for before in range(4)]
+    assert [(one.status, one.reason, one.detail) for one in told] == [
+        (FileStatus.DEFERRED, DeferReason.KILLED, "killed, in 1 run"),
+        (FileStatus.DEFERRED, DeferReason.KILLED, "killed, in 2 runs"),
+        (FileStatus.REJECTED, Reason.CRASH, "killed, in 3 runs"),
+        (FileStatus.REJECTED, Reason.CRASH, "killed, in 4 runs"),
+    ]
 
 
 def test_what_remains_of_a_batch_behind_a_cut(make: Any) -> None:

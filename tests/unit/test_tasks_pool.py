@@ -9,11 +9,14 @@ from typing import Any
 import pytest
 
 from tasks.hashing import Hasher, hashed
-from tasks.pool import Pool, PoolOptions, _Turns
-from warehouse.errors import TransientError
+from tasks.pool import Pool, PoolOptions
+from tasks.turns import Turns
+from tasks.watched import Died
+from warehouse.errors import Deferred, TransientError
+from warehouse.vocabulary import DeferReason
 
 
-def waiting(turns: _Turns, count: int) -> None:
+def waiting(turns: Turns, count: int) -> None:
     until = time.monotonic() + 300
     while len(turns._waiting) < count:
         assert time.monotonic() < until
@@ -21,7 +24,7 @@ def waiting(turns: _Turns, count: int) -> None:
 
 
 def test_turns_are_taken_in_order_and_the_urgent_first() -> None:
-    turns, order = _Turns(1), list[str]()
+    turns, order = Turns(1), list[str]()
 
     def take(name: str, is_urgent: bool) -> None:
         with turns.taken(is_urgent=is_urgent):
@@ -43,7 +46,7 @@ def test_turns_are_taken_in_order_and_the_urgent_first() -> None:
 
 
 def test_a_turn_comes_back_from_who_fails() -> None:
-    turns = _Turns(1)
+    turns = Turns(1)
     for _ in range(2):
         with pytest.raises(ValueError, match="fails"), turns.taken(is_urgent=False):
             raise ValueError("fails")
@@ -80,6 +83,49 @@ def test_workers_hash_as_this_process_does(files: tuple[list[bytes], list[int]],
                 }
     with pytest.raises(TransientError):
         pool.hash(*files)
+
+
+def test_what_a_worker_waits_for_while_it_hashes_is_put_off_alone(
+    files: tuple[list[bytes], list[int]], monkeypatch: Any
+) -> None:
+    paths, sizes = files
+    want, asked = hashed(paths, sizes), list[int]()
+    stalled = Died(DeferReason.STALLED, "said so")
+
+    def waits_for(*names: bytes) -> Any:
+        def ask(some: list[bytes], few: list[int]) -> object:
+            asked.append(len(some))
+            return stalled if any(path.endswith(names) for path in some) else hashed(some, few)
+
+        return ask
+
+    with Pool(PoolOptions(workers=1)) as pool:
+        monkeypatch.setattr("tasks.pool.hashed", lambda *_: pytest.fail("hashed in this process"))
+        monkeypatch.setattr(pool, "_asked", waits_for(b"/7.txt"))
+        found = pool.hash(paths, sizes)
+        assert found.troubles.keys() == {7, 20}
+        assert isinstance(found.troubles[7], Deferred)
+        assert (found.troubles[7].reason, found.troubles[7].detail) == (DeferReason.STALLED, "said so")
+        assert [found.digits[64 * n :][:64] == want.digits[64 * n :][:64] for n in range(21)] == [
+            n != 7 for n in range(21)
+        ]
+        asked.clear()
+        monkeypatch.setattr(pool, "_asked", waits_for(b".txt"))
+        found = pool.hash(paths, sizes)
+        assert asked == [21, 10, 11]
+        assert found.troubles.keys() == set(range(21))
+
+
+@pytest.mark.parametrize("is_careful", [False, True])
+def test_a_careful_pool_leaves_no_hashing_to_this_process(
+    files: tuple[list[bytes], list[int]], monkeypatch: Any, is_careful: bool
+) -> None:
+    here: list[int] = []
+    monkeypatch.setattr("tasks.hashing.hashed", lambda *some: here.append(len(some[0])) or hashed(*some))
+    monkeypatch.setattr(Pool, "is_warm", property(lambda _pool: False))
+    with Pool(PoolOptions(workers=1), is_careful=is_careful) as pool:
+        assert pool.hasher.begin(*files)().digits == hashed(*files).digits
+    assert here == ([] if is_careful else [21])
 
 
 def test_what_hashes_here_is_the_same_kind(files: tuple[list[bytes], list[int]]) -> None:

@@ -269,6 +269,40 @@ class TestNews:
         commit(book, make, "a")
         assert ledger.append(book, "run-1", sightings=[make.deferral("a.txt")]) == 3
 
+    def test_a_worker_that_is_killed_again_is_counted(self, book: Ledger, make: Any) -> None:
+        for count in (1, 2, 3):
+            assert ledger.append(book, "run-1", sightings=[make.deferral("a.txt", DeferReason.KILLED)]) == count
+        ledger.append(book, "run-1", sightings=[make.deferral("a.txt", stamp=make.stamp(size_bytes=8))])
+        ledger.append(book, "run-1", sightings=[make.deferral("b.txt", DeferReason.KILLED)])
+        stamp = make.stamp()
+        killed = ("killed", stamp.size_bytes, stamp.mtime_ns)
+        assert ledger.deferrals(book, "inbox", ["a.txt", "b.txt", "c.txt"]) == {
+            "a.txt": [killed, killed, killed, ("permission", 8, stamp.mtime_ns)],
+            "b.txt": [killed],
+        }
+        assert ledger.deferrals(book, "/srv/news", ["a.txt"]) == {}
+        assert list(ledger.chain_problems(book)) == []
+
+    @pytest.mark.parametrize("is_refused", [True, False])
+    def test_what_came_of_a_path_ends_its_deferrals(self, book: Ledger, make: Any, is_refused: bool) -> None:
+        ledger.append(book, "run-1", sightings=[make.deferral("a.txt", DeferReason.KILLED)])
+        if is_refused:
+            ledger.append(book, "run-1", sightings=[make.refusal("a.txt", Reason.CRASH)])
+        else:
+            commit(book, make, "a")
+        assert ledger.deferrals(book, "inbox", ["a.txt"]) == {}
+        ledger.append(book, "run-1", sightings=[make.deferral("a.txt", DeferReason.KILLED)])
+        assert len(ledger.deferrals(book, "inbox", ["a.txt"])["a.txt"]) == 1
+
+    def test_whether_something_is_put_off_for_a_reason(self, book: Ledger, make: Any) -> None:
+        reasons = (DeferReason.KILLED, DeferReason.STALLED)
+        ledger.append(book, "run-1", sightings=[make.deferral("b.txt")])
+        assert not ledger.has_put_off(book, reasons)
+        ledger.append(book, "run-1", sightings=[make.deferral("a.txt", DeferReason.STALLED)])
+        assert ledger.has_put_off(book, reasons)
+        commit(book, make, "a")
+        assert not ledger.has_put_off(book, reasons)
+
     def test_one_path_that_stays_unreadable_does_not_hide_another(self, book: Ledger, make: Any) -> None:
         ledger.append(book, "run-1", sightings=[make.deferral("a.txt")])
         assert ledger.append(book, "run-1", sightings=[make.deferral("a.txt"), make.deferral("b.txt")]) == 2

@@ -16,6 +16,7 @@ from warehouse.ledger.account import (
 )
 from warehouse.ledger.commits import GONE, append
 from warehouse.ledger.compactions import Holder, Naming, compact, holders, live_spans, namings
+from warehouse.ledger.deferrals import Deferral, deferrals, has_put_off
 from warehouse.ledger.published import note_snapshot, snapshot_sums
 from warehouse.ledger.queries import (
     Known,
@@ -71,6 +72,7 @@ __all__ = [
     "Account",
     "Commitment",
     "Conservation",
+    "Deferral",
     "Holder",
     "Known",
     "Ledger",
@@ -90,12 +92,14 @@ __all__ = [
     "conservation",
     "contents",
     "contents_of",
+    "deferrals",
     "explains",
     "file_ids_like",
     "finish_run",
     "finished_contents",
     "forget",
     "forgotten_detail",
+    "has_put_off",
     "held_contents",
     "holders",
     "known_files",

@@ -17,7 +17,7 @@ from warehouse.ledger.chain import NO_HASH, UNCHAINED, Rows, chain_hash
 from warehouse.ledger.store import Ledger
 from warehouse.ledger.tables import COMMITS, PARTS, SIGHTINGS, SPANS
 from warehouse.records import PartReceipt, Receipt, Sighting, Span
-from warehouse.vocabulary import CommitKind, FileStatus
+from warehouse.vocabulary import CommitKind, DeferReason, FileStatus
 
 # The end of a deferral: the path is gone, no row of the public tables is left of it.
 GONE = "gone"
@@ -73,8 +73,10 @@ def sighting_rows(
     rows: list[tuple[Any, ...]] = []
     for root, uri, source, file_id, stamp, status, stage, reason, detail in sorted(sightings, key=itemgetter(0, 1)):
         before = newest[root].get(uri)
-        # Still unreadable or refused for the same reason is no news, and a run without news commits nothing.
-        if file_id is None and before is not None and (before.status, before.reason) == (status, reason):
+        # Still unreadable or refused for the same reason is no news, and a run without news commits nothing; but how
+        # often a worker was killed is counted.
+        is_same = before is not None and (before.status, before.reason) == (status, reason)
+        if file_id is None and is_same and reason is not DeferReason.KILLED:
             continue
         number += 1
         rows.append(
