@@ -300,6 +300,9 @@ class TestNews:
         assert not ledger.has_put_off(book, reasons)
         ledger.append(book, "run-1", sightings=[make.deferral("a.txt", DeferReason.STALLED)])
         assert ledger.has_put_off(book, reasons)
+        # So it is left by a run that died while it read it.
+        ledger.mark_pending(book, [make.raw_file("a.txt", "a")])
+        assert ledger.has_put_off(book, reasons)
         commit(book, make, "a")
         assert not ledger.has_put_off(book, reasons)
 

@@ -41,13 +41,13 @@ def deferrals(ledger: Ledger, root: str, uris: Iterable[str]) -> dict[str, list[
 
 
 def has_put_off(ledger: Ledger, reasons: Iterable[str]) -> bool:
-    """Whether a path that is put off ever was for one of these reasons."""
+    """Whether a path that is put off, or pending again, ever was put off for one of these reasons."""
     query = (
         sa.select(sa.true())
         .select_from(STAMPS)
         .join(SIGHTINGS, sa.and_(SIGHTINGS.c.root_id == STAMPS.c.root_id, SIGHTINGS.c.uri == STAMPS.c.uri))
         .where(
-            STAMPS.c.state == "deferred",
+            STAMPS.c.state != "settled",
             SIGHTINGS.c.status == FileStatus.DEFERRED,
             SIGHTINGS.c.reason.in_(list(reasons)),
         )
