@@ -15,7 +15,7 @@ from uuid import UUID
 
 from flows.escape import markdown
 from flows.settings import Settings
-from flows.summary import PATHS, Outcome, headline
+from flows.summary import PATHS, Outcome, headline, remarks
 from warehouse import queries
 
 if TYPE_CHECKING:
@@ -123,6 +123,7 @@ def summary(outcome: Outcome, seen: Seen) -> str:
     """A page in Markdown: what happened, what failed, what is in the warehouse now."""
     lines = [f"**{markdown(headline(outcome), 1000)}**", ""]
     lines += [f"- failed: {markdown(failure, 1000)}" for failure in outcome.failures]
+    lines += [f"- {sentence}" for sentence in remarks(outcome)]
     lines += _table(["count", "what"], [[row["count"], row["what"]] for row in counts_table(outcome)])
     if seen.titles:
         lines += ["", _NEW]

@@ -201,6 +201,16 @@ def test_a_worker_that_is_stopped_costs_its_time_and_nothing_else(mill: Any, mar
     assert mill.problems(deep=True) == []
 
 
+def test_a_worker_that_is_stopped_with_one_file_refuses_nothing(mill: Any, marks: Path, odd: dict[str, str]) -> None:
+    mill.fill(3)
+    plant(mill, "STOPS")
+    answer = ingest(mill, odd, "batch_files=1")
+    assert answer.code == 0, answer.err
+    assert marks.exists()
+    assert files(mill, "deferred") == [("STOPS", "stalled")]
+    assert_taken_by_the_next_run(mill, 4)
+
+
 def test_a_disk_that_stands_still_is_waited_for_a_few_times_only(mill: Any, marks: Path, odd: dict[str, str]) -> None:
     """Not once a file, and behind the first batch only once a batch."""
     words = [f"STANDS{number:02d}" for number in range(50)]

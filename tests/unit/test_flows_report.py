@@ -87,6 +87,12 @@ def test_a_summary_says_the_counts_and_shows_hostile_texts_as_text():
     assert [row["count"] for row in counts_table(outcome)] == [2, 1, 3]
 
 
+def test_a_summary_says_why_files_were_put_off():
+    said = summary(Outcome("r", counts={"deferred": 3}, reasons={"stalled": 2, "killed": 1, "permission": 1}), Seen())
+    assert "- 2 files were put off because a worker stood still: " in said
+    assert "- 1 file was put off because a worker was killed: " in said
+
+
 @given(st.lists(st.text(max_size=60) | st.sampled_from(HOSTILE), max_size=5), st.text(max_size=60), st.booleans())
 def test_what_was_written_outside_can_be_taken_out_again(texts, failure, has_tables):
     outcome = Outcome("r", counts={"ingested": 2, "documents": 3}, failures=[failure], timings={"read": 1.0})
