@@ -5,6 +5,8 @@ ledger for work (``warehouse.ledger``), whose libraries would triple the start o
 """
 
 import sqlite3
+from contextlib import closing
+from pathlib import Path
 
 from warehouse.errors import LedgerError
 from warehouse.layout import Home
@@ -13,6 +15,15 @@ from warehouse.layout import Home
 def exists(home: Home) -> bool:
     """Whether there is a SQLite ledger; an empty file is none."""
     return home.ledger.is_file() and home.ledger.stat().st_size > 0
+
+
+def is_whole(path: Path) -> bool:
+    """Whether SQLite, asked anew, finds no fault in a ledger: a read that failed it calls damage, and that passes."""
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=10)) as connection:
+            return connection.execute("PRAGMA integrity_check(1)").fetchone() == ("ok",)
+    except sqlite3.Error:
+        return False
 
 
 def absent(home: Home) -> LedgerError:
@@ -69,6 +80,8 @@ def check(home: Home, published: tuple[int, str] | None) -> None:
             raise absent(home) from error
         return
     except sqlite3.DatabaseError as error:
+        if is_whole(home.ledger):
+            return
         raise LedgerError(
             f"the ledger {home.ledger} is damaged ({error}); put it back from a backup, else run "
             "`newsmill rebuild --ledger`"

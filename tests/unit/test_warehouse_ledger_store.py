@@ -183,6 +183,25 @@ class TestPresence:
         with pytest.raises(LedgerError, match=r"damaged.*backup"):
             presence.check(home, (1, "f" * 64))
 
+    def test_a_read_that_failed_is_not_damage(
+        self, sqlite_book: Any, home: Home, make: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """SQLite has one word for both."""
+        ledger.append(sqlite_book, "run-1", sightings=[make.refusal("a")])
+        published = ledger.last_commit(sqlite_book)
+        sqlite_book.close()
+        connect, asked = sqlite3.connect, list[str]()
+
+        def failing(database: str, **options: Any) -> sqlite3.Connection:
+            asked.append(database)
+            if len(asked) == 1:
+                raise sqlite3.DatabaseError("database disk image is malformed")
+            return connect(database, **options)
+
+        monkeypatch.setattr(sqlite3, "connect", failing)
+        presence.check(home, published)
+        assert len(asked) == 2
+
     def test_looking_leaves_no_files_behind(self, sqlite_book: Any, home: Home, make: Any) -> None:
         ledger.append(sqlite_book, "run-1", sightings=[make.refusal("a")])
         published = ledger.last_commit(sqlite_book)

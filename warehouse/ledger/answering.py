@@ -7,10 +7,12 @@ Belongs here: which of the two it is, and the words.  Does not belong here: what
 import contextlib
 import sqlite3
 from collections.abc import Iterator
+from pathlib import Path
 
 import sqlalchemy as sa
 
 from warehouse.errors import LedgerError, LedgerUnreachable
+from warehouse.presence import is_whole
 
 # What SQLite says of a disk that is full, dead or not ours to write to: nothing of what stands in the file.
 _PASSING = {
@@ -47,12 +49,16 @@ def answering(engine: sa.Engine) -> Iterator[None]:
         yield
     except sa.exc.DBAPIError as error:
         is_file = engine.dialect.name == "sqlite"
-        if is_file and _is(error, _DAMAGE):
+        is_damage = is_file and _is(error, _DAMAGE)
+        if is_damage and not is_whole(Path(where(engine))):
             raise LedgerError(
                 f"the ledger {where(engine)} is damaged ({error.orig}); put it back from a backup, else run "
                 "`newsmill rebuild --ledger`"
             ) from error
-        if _is(error, _PASSING) if is_file else isinstance(error, sa.exc.OperationalError | sa.exc.InterfaceError):
+        may_pass = (
+            _is(error, _PASSING) if is_file else isinstance(error, sa.exc.OperationalError | sa.exc.InterfaceError)
+        )
+        if is_damage or may_pass:
             raise LedgerUnreachable(
                 f"the ledger {where(engine)} could not be read or written ({error.orig}); what was committed is kept "
                 "and no file was refused for it. Make room or mend what it lies on, then run the command again"
