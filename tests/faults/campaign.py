@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -29,6 +29,8 @@ class Call:
     number: int
     kind: str
     path: str
+    # What it was, its place in the home and the innermost lines that made it; empty where nothing watched.
+    site: tuple[str, ...] = field(default=(), compare=False)
 
     @property
     def step(self) -> tuple[str, str]:
@@ -42,8 +44,6 @@ class Crasher:
     def __init__(self, folder: Path, raw: Path, shim: Path | None) -> None:
         self.folder, self.raw, self.number = folder, raw, 0
         self.shim = shim
-        # Where in the code calls were made, by all traces: (kind, place in the home, innermost lines).
-        self.sites: set[tuple[str, str, str]] = set()
         more = {"LD_PRELOAD": str(shim), "CRASH_SHIM": str(shim)} if shim else {}
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("NEWSMILL_", "CRASH_"))}
         self.process = subprocess.Popen(
@@ -87,12 +87,13 @@ class Crasher:
         trace = home.with_name("trace")
         answer = self.work(home, 0, mutant=mutant, trace=str(trace), work=work, **more)
         assert (answer["status"], answer["code"]) == (0, 0), (answer, self.log(home))
+        watched = trace.with_name("sites").read_text().splitlines() if self.shim else ()
+        sites = {number: tuple(site) for number, *site in (line.split("\t") for line in watched)}
         lines = (line.split("\t", 2) for line in trace.read_text().splitlines())
-        self.sites |= {(kind, place, site) for kind, place, site in answer.get("sites", ())}
-        return home, [Call(int(number), kind, path) for number, kind, path in lines]
+        return home, [Call(int(number), kind, path, sites.get(number, ())) for number, kind, path in lines]
 
     def work(self, home: Path, at: int, *, action: str = "before", **more: Any) -> dict[str, Any]:
-        """An ingest, or other work, that is killed at a call or finds an error there."""
+        """An ingest, or other work, that is killed at a call or finds an error there; if it ends, how many it made."""
         words = {"home": str(home), "raw": str(self.raw), "at": at, "action": action, **more}
         return self.order(do="work", acks=str(home.with_name("acks")), log=str(home.with_name("log")), **words)
 
@@ -125,5 +126,6 @@ def steps(calls: Sequence[Call]) -> list[list[Call]]:
 
 
 def spread(items: Sequence[Any], count: int) -> list[Any]:
-    """So many items, evenly, the first and the last among them."""
+    """So many items, evenly and each once, the first and the last among them."""
+    assert 1 < count <= len(items), f"{count} of {len(items)}"
     return [items[round(number * (len(items) - 1) / (count - 1))] for number in range(count)]

@@ -63,16 +63,22 @@ def mutated(tmp_path: Path) -> Callable[[str], dict[str, str]]:
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """What the campaigns of this run were worth: faults, and the different places in the code that calls came from."""
-    faults, survived, sites = 0, 0, set[tuple[str, ...]]()
+    """What the campaigns of this run were worth: faults, how many of them differ, and the places that they hit."""
+    faults, survived, missed = 0, 0, list[str]()
+    points, sites = set[tuple[Any, ...]](), set[tuple[str, ...]]()
     for reports in terminalreporter.stats.values():
         for report in reports:
             found = dict(getattr(report, "user_properties", ())) if getattr(report, "when", "") == "call" else {}
             faults += int(found.get("faults", 0))
             survived += int(found.get("survived", 0))
+            missed += found.get("missed", ())
+            points |= {tuple(point) for point in found.get("points", ())}
             sites |= {tuple(site) for site in found.get("sites", ())}
     if faults:
         lines = len({site[2] for site in sites})
         terminalreporter.write_line(
-            f"faults: {faults} tried, {survived} survived; {len(sites)} kinds of calls, from {lines} code paths"
+            f"faults: {faults} tried at {len(points)} points, {survived} survived; "
+            f"{len(sites)} kinds of calls, from {lines} code paths"
         )
+        for moment in missed:
+            terminalreporter.write_line(f"did not come: {moment}")

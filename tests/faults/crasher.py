@@ -5,7 +5,8 @@ project's own Python code are counted instead.  Orders come in as JSON lines, an
 
     {"do": "work", "home": …, "raw": …, "at": n, "action": …, "mutant": …, "trace": …}   a child that ingests, and finds
         its end or an error ("errno") at call n; "work" names other work than an ingest (``WORK``); "reads": calls that
-        look at home and raw files count instead of those that change the home; "mount": what loses its power
+        look at home and raw files count instead of those that change the home; "mount": what loses its power;
+        "look": if it ends it says what stands there
     {"do": "recover", "home": …, "raw": …, "acks": …}   what stands there, one clean ingest, verify --deep, the rows;
         with "work" compact also a clean compaction before the proof; with forget a clean forgetting where the killed
         one was not begun: one that was begun must be finished by the ingest; with "shallow" verify without --deep
@@ -322,7 +323,6 @@ class PythonCalls:
 
 
 PACKAGES = ("/flows/", "/tasks/", "/warehouse/")
-SITES: set[tuple[str, str, str]] = set()
 HELD: list[Any] = []
 
 
@@ -342,34 +342,40 @@ def ours(frame: Any) -> list[str]:
     return lines
 
 
-def watch(shim: Any, home: str) -> None:
-    """Note for every call which code made it; a library's own thread works for what waits in the main thread."""
+def watch(shim: Any, home: str, sites: str) -> None:
+    """Write down for every call which code made it; a library's own thread works for what waits in the main thread."""
+    fd = os.open(sites, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
 
-    def seen(what: bytes, path: bytes) -> None:
+    def seen(number: int, what: bytes, path: bytes) -> None:
         lines = ours(sys._getframe()) or ours(sys._current_frames().get(threading.main_thread().ident))
-        SITES.add((what.decode(), place(os.fsdecode(path)[len(home) :]), " < ".join(lines[:4])))
+        name = os.fsdecode(path)
+        where = place(name[len(home) :]) if name.startswith(home) else "raw files"
+        site = what.decode(), where, " < ".join(lines[:4])
+        os.write(fd, "\t".join((str(number), *site)).encode() + b"\n")
 
-    HELD.append(ctypes.CFUNCTYPE(None, ctypes.c_char_p, ctypes.c_char_p)(seen))
+    HELD.append(ctypes.CFUNCTYPE(None, ctypes.c_long, ctypes.c_char_p, ctypes.c_char_p)(seen))
     shim.crash_watch(HELD[0])
 
 
-def arm(order: dict[str, Any]) -> None:
-    """Count from here on, and die or fail at the call that the order names."""
-    if os.environ.get("CRASH_SHIM"):
-        shim = ctypes.CDLL(os.environ["CRASH_SHIM"])
-        trace = order.get("trace")
-        fd = os.open(trace, os.O_WRONLY | os.O_CREAT | os.O_APPEND) if trace else -1
-        if order.get("errno"):
-            shim.crash_error(order["errno"])
-        if order.get("reads"):
-            shim.crash_reads(os.fsencode(order["raw"]))
-        if order.get("mount"):
-            shim.crash_power(os.fsencode(order["mount"]))
-        if trace:
-            watch(shim, order["home"])
-        shim.crash_arm(os.fsencode(order["home"]), b"", ctypes.c_long(order["at"]), order["action"].encode(), fd)
-    else:
-        PythonCalls(order["home"], order["at"], order.get("trace"))
+def arm(order: dict[str, Any]) -> Callable[[], int]:
+    """Count from here on, and die or fail at the call that the order names; what was counted can be asked for."""
+    trace = order.get("trace")
+    if not os.environ.get("CRASH_SHIM"):
+        calls = PythonCalls(order["home"], order["at"], trace)
+        return lambda: calls.count
+    shim = ctypes.CDLL(os.environ["CRASH_SHIM"])
+    shim.crash_count.restype = ctypes.c_long
+    fd = os.open(trace, os.O_WRONLY | os.O_CREAT | os.O_APPEND) if trace else -1
+    if order.get("errno"):
+        shim.crash_error(order["errno"])
+    if order.get("reads"):
+        shim.crash_reads(os.fsencode(order["raw"]))
+    if order.get("mount"):
+        shim.crash_power(os.fsencode(order["mount"]))
+    if trace:
+        watch(shim, order["home"], str(Path(trace).with_name("sites")))
+    shim.crash_arm(os.fsencode(order["home"]), b"", ctypes.c_long(order["at"]), order["action"].encode(), fd)
+    return lambda: int(shim.crash_count())
 
 
 def forked_template() -> None:
@@ -410,8 +416,13 @@ def work(order: dict[str, Any]) -> dict[str, Any]:
     if order.get("mutant"):
         MUTANTS[order["mutant"]]()
     words = WORK[order.get("work", "ingest")](order)
-    arm(order)
-    return {"code": run([*words, "--home", order["home"]]), "sites": sorted(SITES)}
+    counted = arm(order)
+    code = run([*words, "--home", order["home"]])
+    answer = {"code": code, "calls": counted()}
+    if order.get("look"):
+        home = Path(order["home"])
+        answer |= {"problems": left_behind(home, Path(order["acks"])), "refused": refusals(home)}
+    return answer
 
 
 def ingesting(order: dict[str, Any]) -> list[str]:

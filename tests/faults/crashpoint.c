@@ -8,7 +8,7 @@
    Actions: before, after, torn kill the process group before the call, after it, or with half of its bytes written.
    error lets the call fail once with the errno, errors that call and every later one: a disk that is full or dead.
    power takes a mounted ext4 the plug out (crash_power) before the call, and kills.
-   With crash_reads() opens, listings and reads below the root and a second folder count instead of changes.
+   With crash_reads() opens, listings, reads and stats below the root and a second folder count instead of changes.
 
    Children that are forked count on with their parent.  Seen: libc calls of a process and its threads.  Not seen: raw
    system calls, io_uring, memory maps (SQLite's -shm, which is rebuilt).  */
@@ -40,7 +40,7 @@ static long own_count = 0;
 static volatile long *count = &own_count;
 static long target = 0;
 static int action = BEFORE, number_of_error = ENOSPC, trace = -1, counts_reads = 0;
-static void (*seen)(const char *what, const char *path) = NULL;
+static void (*seen)(long number, const char *what, const char *path) = NULL;
 static pthread_mutex_t one_at_a_time = PTHREAD_MUTEX_INITIALIZER;
 
 static ssize_t raw_write(int fd, const void *data, size_t size) {
@@ -64,7 +64,7 @@ void crash_arm(const char *folder, const char *without, long at, const char *how
 
 void crash_error(int number) { number_of_error = number; }
 void crash_power(const char *mounted) { snprintf(plug, sizeof plug, "%s", mounted); }
-void crash_watch(void (*watcher)(const char *, const char *)) { seen = watcher; }
+void crash_watch(void (*watcher)(long, const char *, const char *)) { seen = watcher; }
 void crash_reads(const char *also) {
     snprintf(second, sizeof second, "%s", also);
     counts_reads = 1;
@@ -154,7 +154,7 @@ static int hit(int is_read, const char *what, const char *path) {
     int is_it = target > 0 && (number == target || (action == ERRORS && number > target));
     if (is_it && (action == BEFORE || action == POWER)) die();
     pthread_mutex_unlock(&one_at_a_time);
-    if (seen) seen(what, path);
+    if (seen) seen(number, what, path);
     if (!is_it) return GO_ON;
     if (action == ERROR || action == ERRORS) {
         errno = number_of_error;
@@ -249,6 +249,35 @@ SIMPLE(ssize_t, -1, 1, pread, "read", opened(fd, path, sizeof path), (int fd, vo
 SIMPLE(ssize_t, -1, 1, pread64, "read", opened(fd, path, sizeof path), (int fd, void *data, size_t size, off64_t at),
        (fd, data, size, at))
 SIMPLE(DIR *, NULL, 1, opendir, "list", meant(AT_FDCWD, old, path, sizeof path), (const char *old), (old))
+SIMPLE(DIR *, NULL, 1, fdopendir, "list", opened(fd, path, sizeof path), (int fd), (fd))
+
+SIMPLE(struct dirent *, NULL, 1, readdir, "entry", counts_reads && opened(dirfd(listing), path, sizeof path),
+       (DIR *listing), (listing))
+SIMPLE(struct dirent64 *, NULL, 1, readdir64, "entry", counts_reads && opened(dirfd(listing), path, sizeof path),
+       (DIR *listing), (listing))
+
+#define LOOKS(name, is_below, parameters, values) \
+    SIMPLE(int, -1, 1, name, "stat", counts_reads && is_below, parameters, values)
+/* Code that was built against an older C library, DuckDB and Arrow, calls the second of each pair. */
+#define STATS(suffix) \
+    LOOKS(fstat##suffix, opened(fd, path, sizeof path), (int fd, struct stat##suffix *found), (fd, found)) \
+    LOOKS(__fxstat##suffix, opened(fd, path, sizeof path), (int version, int fd, struct stat##suffix *found), \
+          (version, fd, found)) \
+    LOOKS(stat##suffix, meant(AT_FDCWD, old, path, sizeof path), (const char *old, struct stat##suffix *found), \
+          (old, found)) \
+    LOOKS(__xstat##suffix, meant(AT_FDCWD, old, path, sizeof path), \
+          (int version, const char *old, struct stat##suffix *found), (version, old, found)) \
+    LOOKS(lstat##suffix, meant(AT_FDCWD, old, path, sizeof path), (const char *old, struct stat##suffix *found), \
+          (old, found)) \
+    LOOKS(__lxstat##suffix, meant(AT_FDCWD, old, path, sizeof path), \
+          (int version, const char *old, struct stat##suffix *found), (version, old, found)) \
+    LOOKS(fstatat##suffix, meant(a, old, path, sizeof path), \
+          (int a, const char *old, struct stat##suffix *found, int flags), (a, old, found, flags)) \
+    LOOKS(__fxstatat##suffix, meant(a, old, path, sizeof path), \
+          (int version, int a, const char *old, struct stat##suffix *found, int flags), \
+          (version, a, old, found, flags))
+STATS()
+STATS(64)
 
 /* Among changes an open counts where it makes a file or empties one, among reads always. */
 static int is_change(int flags, const char *path) {

@@ -123,6 +123,7 @@ def campaign(disk: Disk, tried: Any, count: int, share: slice, record: Callable[
     failed = {at: problems for at in chosen if (problems := lost(disk, tried, at))}
     record("faults", len(chosen))
     record("survived", len(chosen) - len(failed))
+    record("points", [["power", at] for at in chosen])
     print(
         f"the power went {len(chosen)} times, at {len(set(chosen))} different calls of {len(tried[1])}, "
         f"{len(failed)} not survived"

@@ -76,6 +76,7 @@ def test_20_kills_of_a_rebuilt_ledger(restoring: Restoring, record_property: Cal
     failed = {f"{call.kind} of {call.path}": found for call in chosen if (found := restoring.killed(call))}
     record_property("faults", len(chosen))
     record_property("survived", len(chosen) - len(failed))
+    record_property("points", [["restore", call.number] for call in chosen])
     assert failed == {}
 
 

@@ -109,3 +109,4 @@ def test_what_strace_injects_is_survived(
     assert mill.problems(deep=True) == []
     record_property("faults", 1)
     record_property("survived", 1)
+    record_property("points", [["strace"]])
