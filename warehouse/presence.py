@@ -21,7 +21,8 @@ def is_whole(path: Path) -> bool:
     """Whether SQLite, asked anew, finds no fault in a ledger: a read that failed it calls damage, and that passes."""
     try:
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=10)) as connection:
-            return connection.execute("PRAGMA integrity_check(1)").fetchone() == ("ok",)
+            (found,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
+            return bool(found == "ok")
     except sqlite3.Error:
         return False
 
