@@ -29,6 +29,9 @@ import duckdb
 import httpx
 
 from flows import guard
+from flows.password import SERVER, kept
+from flows.server import Rights
+from flows.settings import given
 from warehouse.durable import lock
 from warehouse.layout import Home
 
@@ -45,10 +48,10 @@ def _ask(warehouse: Path, query: str, *values: str) -> int:
 
 
 class Deployment:
-    """The deployment of the ingest on the server of an ``up``; ``api`` is its address."""
+    """The deployment of the ingest on the server of an ``up``: its address, and the password that it asks for."""
 
-    def __init__(self, api: str) -> None:
-        self.client = httpx.Client(base_url=api, timeout=30)
+    def __init__(self, api: str, password: str | None) -> None:
+        self.client = httpx.Client(base_url=api, timeout=30, auth=Rights(api, password))
         self.id = self.ask("GET", "/deployments/name/ingest/newsmill")["id"]
 
     def ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
@@ -97,7 +100,7 @@ def _running(home: Path, by: str) -> Iterator[Deployment | None]:
         with lock(Home(home).lock("run")):
             for pid in guard.descendants(state["services"]["watcher"]["pid"]):
                 os.kill(pid, signal.SIGSTOP)
-        yield Deployment(f"http://127.0.0.1:{state['port']}/api")
+        yield Deployment(f"http://127.0.0.1:{state['port']}/api", given(SERVER) or kept(Home(home)))
     finally:
         process.terminate()
         process.wait()

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from flows.events import SETTLED, inbox_resource
-from flows.server import shown
+from flows.server import refusal, shown
 from flows.settings import RUN_ENVIRONMENT, TAG, Settings
 from warehouse.clock import now_us
 from warehouse.errors import ConfigError, TransientError
@@ -102,6 +102,10 @@ def _server(api_url: str | None) -> Iterator["SyncPrefectClient"]:
     try:
         with temporary_settings({PREFECT_API_URL: url}), get_client(sync_client=True) as client:
             yield client
+    except httpx.HTTPStatusError as error:
+        if (refused := refusal(error, url)) is not None:
+            raise refused from error
+        raise
     except httpx.TransportError as error:
         raise TransientError(f"the Prefect server at {shown(url)} does not answer; start it or name another") from error
 

@@ -15,8 +15,9 @@ from urllib.parse import urlsplit, urlunsplit
 
 import httpx
 
-from flows.settings import prefect_password
+from flows.password import CLIENT, prefect_password
 from flows.summary import Outcome, headline
+from warehouse.errors import ConfigError
 
 logger = logging.getLogger(__name__)
 
@@ -36,7 +37,7 @@ def shown(url: str) -> str:
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
-class _Rights(httpx.Auth):
+class Rights(httpx.Auth):
     """What a server may ask for: the password, and with what changes something a token of its own against forgery."""
 
     requires_response_body = True
@@ -66,8 +67,15 @@ def client(api_url: str) -> httpx.Client:
     """A client of a server, one for all: to read the certificates takes longer than most requests."""
     base = api_url.rstrip("/")
     return httpx.Client(
-        base_url=base, timeout=10, auth=_Rights(base, prefect_password() or httpx.URL(base).userinfo.decode() or None)
+        base_url=base, timeout=10, auth=Rights(base, prefect_password() or httpx.URL(base).userinfo.decode() or None)
     )
+
+
+def refusal(error: httpx.HTTPError, api_url: str) -> ConfigError | None:
+    """What to do about a server that did not take the password; None for any other error."""
+    if not isinstance(error, httpx.HTTPStatusError) or error.response.status_code != httpx.codes.UNAUTHORIZED:
+        return None
+    return ConfigError(f"the Prefect server at {shown(api_url)} asks for another password: set {CLIENT} to it")
 
 
 def answers(api_url: str) -> bool:

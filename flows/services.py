@@ -11,8 +11,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from flows import guard
+from flows.password import CLIENT, SERVER
 from flows.running import Running
-from flows.settings import PREFIX, Settings, inherited, prefect_password
+from flows.settings import PREFIX, Settings, inherited
 from warehouse.errors import ConfigError
 
 HOST = "127.0.0.1"
@@ -83,10 +84,12 @@ def services(settings: Settings, running: Running, options: UpOptions, words: Se
     ]
 
 
-def environment(settings: Settings, api_url: str) -> dict[str, str]:
+def environment(settings: Settings, api_url: str, password: str) -> dict[str, str]:
     """The environment of what ``newsmill up`` runs: a Prefect of the home's own, whatever else a person has.
 
-    The ledger's URL goes along, because a worker starts its runs in folders where no newsmill.toml is.
+    Whoever the server listens to has its worker run anything: it wants the password, and takes nothing that a page of
+    another origin sends.  The ledger's URL goes along, because a worker starts its runs in folders where no
+    newsmill.toml is.
     """
     home = settings.layout
     kept = inherited("PREFECT_API_", "PREFECT_PROFILE", "PREFECT_HOME", "PREFECT__")
@@ -98,14 +101,16 @@ def environment(settings: Settings, api_url: str) -> dict[str, str]:
         "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
         "DO_NOT_TRACK": "1",
         "PYTHONUNBUFFERED": "1",
+        SERVER: password,
+        CLIENT: password,
     }
     # What a person has chosen in these stays.
     defaults = {
         "PREFECT_SERVER_DEPLOYMENTS_CONCURRENCY_SLOT_WAIT_SECONDS": "5",
         "PREFECT_WORKER_QUERY_SECONDS": "5",
+        "PREFECT_SERVER_API_CSRF_PROTECTION_ENABLED": "true",
+        "PREFECT_SERVER_API_CORS_ALLOWED_ORIGINS": api_url.removesuffix("/api"),
     }
-    if (password := prefect_password()) is not None:
-        own["PREFECT_API_AUTH_STRING"] = password
     if settings.ledger_url is not None:
         own[f"{PREFIX}LEDGER_URL"] = settings.ledger_url
     return {**defaults, **kept, **own}

@@ -170,15 +170,8 @@ class Settings(BaseModel):
         what is passed.  The home is absolute, because a worker starts its runs in folders of its own.
         """
         elsewhere = {
-            "home",
-            "ledger_url",
-            "cache",
-            "deployment",
-            "work_pool",
-            "ingest_cron",
-            "maintain_cron",
-            "timezone",
-        }
+            "home", "ledger_url", "cache", "deployment", "work_pool", "ingest_cron", "maintain_cron", "timezone",
+        }  # fmt: skip
         told = self.model_dump(mode="json", exclude_defaults=True, exclude=elsewhere)
         values = {name: value if isinstance(value, str) else json.dumps(value) for name, value in told.items()}
         return {
@@ -295,6 +288,11 @@ def inherited(*left_out: str) -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith(left_out)}
 
 
-def prefect_password() -> str | None:
-    """What a Prefect server on this machine asks for, or the one that a person uses: ``user:password``."""
-    return os.environ.get("PREFECT_SERVER_API_AUTH_STRING") or os.environ.get("PREFECT_API_AUTH_STRING") or None
+def given(name: str) -> str | None:
+    """A variable of the environment that is not one of ours; None where it is empty, too."""
+    return os.environ.get(name) or None
+
+
+def give(name: str, value: str) -> None:
+    """Set a variable for this process and those that it starts."""
+    os.environ[name] = value

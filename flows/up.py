@@ -9,12 +9,12 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import httpx
 
-from flows import processes, running, server, stuck, supervise
+from flows import password, processes, running, server, stuck, supervise
 from flows.running import MARK, Running
 from flows.services import Service, UpOptions, claimed_port, environment, services
 from flows.settings import Settings
@@ -38,6 +38,7 @@ class Up:
         options: UpOptions,
         here: Running,
         chosen: Sequence[Service],
+        surroundings: Mapping[str, str],
         tell: Callable[[str], None],
     ) -> None:
         self.settings, self.options, self.here, self.tell = settings, options, here, tell
@@ -45,7 +46,7 @@ class Up:
         self.states = {service.name: State(needs=service.needs) for service in chosen}
         self.guards: dict[str, subprocess.Popen[bytes]] = {}
         self.prefect = str(settings.layout.prefect.absolute())
-        self.environment = environment(settings, here.api_url)
+        self.environment = surroundings
         self.next_look = 0.0
         self.next_question = 0.0
 
@@ -196,17 +197,18 @@ def up(
 ) -> int:
     """Run it all until a signal says stop, which is returned; ``tell`` gets lines, ``show`` what runs at every tick."""
     home = settings.layout
-    for folder in (home.inbox, home.prefect):
-        make_folder(folder)
+    make_folder(home.inbox)
     with (
         running.held(home) as here,
         claimed_port(here.port, options.port) as port,
         _told_to_stop() as (over, numbers),
     ):
         here.port, here.metrics_port = port, options.metrics_port
-        all_of_it = Up(settings, options, here, services(settings, here, options, words), tell)
+        surroundings = environment(settings, here.api_url, password.settle(home))
+        all_of_it = Up(settings, options, here, services(settings, here, options, words), surroundings, tell)
         running.write(home, here)
         tell(f"starting Prefect at {here.address}; Ctrl-C stops everything")
+        tell(password.told(home, here.api_url))
         try:
             while not over.wait(TICK_SECONDS):
                 all_of_it.tick(time.monotonic())

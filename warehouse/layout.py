@@ -69,6 +69,11 @@ class Home:
         return self.path / "prefect"
 
     @property
+    def password(self) -> Path:
+        """What the Prefect server of ``newsmill up`` asks for, readable by the owner alone."""
+        return self.prefect / "password"
+
+    @property
     def up(self) -> Path:
         """What ``newsmill up`` remembers, and the logs of what it runs."""
         return self.path / "up"

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from flows import running
+from flows import password, running
 from flows.cli.arguments import DEFAULT, Common, Format
 from flows.cli.render import show
 from flows.settings import load, prepare_prefect
@@ -38,6 +38,7 @@ def deploy(
     settings = load({**common.flags(), **{name: value for name, value in given.items() if value is not None}}).settings
     up = running.current(settings.layout)
     prepare_prefect(settings.layout, up.api_url if up is not None and up.is_ready else None)
+    password.find(settings.layout, api_url)
     from flows.deployments import register
 
     rows = [asdict(one) for one in register(settings, api_url=api_url)]

@@ -8,9 +8,9 @@ import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from flows import processes, running, settings
+from flows import password, processes, running, settings
 from flows.cli.render import Bar
-from flows.server import answers, shown, tell_at_last
+from flows.server import answers, refusal, shown, tell_at_last
 from flows.settings import Settings
 from flows.summary import Outcome, RunFailed
 from warehouse.errors import TransientError
@@ -18,10 +18,23 @@ from warehouse.errors import TransientError
 
 @contextlib.contextmanager
 def _temporary() -> Iterator[None]:
-    """Forget a server that does not answer, so that Prefect starts a temporary one."""
-    from prefect.settings import PREFECT_API_URL, PREFECT_SERVER_ALLOW_EPHEMERAL_MODE, temporary_settings
+    """Forget a server that does not answer, so that Prefect starts a temporary one.
 
-    with temporary_settings({PREFECT_SERVER_ALLOW_EPHEMERAL_MODE: True}, restore_defaults={PREFECT_API_URL}):
+    Its password is a person's own, or one that nobody keeps.
+    """
+    from prefect import settings as of
+
+    given = of.get_current_settings().server.api.auth_string
+    secret = (given and given.get_secret_value()) or password.new()
+    closed = {
+        of.PREFECT_SERVER_API_AUTH_STRING: secret,
+        of.PREFECT_API_AUTH_STRING: secret,
+        of.PREFECT_SERVER_CSRF_PROTECTION_ENABLED: True,
+        # It has no pages.
+        of.PREFECT_SERVER_CORS_ALLOWED_ORIGINS: "http://127.0.0.1",
+        of.PREFECT_SERVER_ALLOW_EPHEMERAL_MODE: True,
+    }
+    with of.temporary_settings(closed, restore_defaults={of.PREFECT_API_URL}):
         yield
 
 
@@ -67,6 +80,7 @@ def tracked(chosen: Settings, bar: Bar, call: Callable[[], Outcome]) -> Outcome:
     """Call a flow under Prefect: a person's own server, that of ``newsmill up`` where it runs, else a temporary one."""
     up = running.current(chosen.layout)
     settings.prepare_prefect(chosen.layout, up.api_url if up is not None and up.is_ready else None)
+    password.find(chosen.layout)
     with _server(bar, " (--direct does without)"):
         import httpx
         from prefect import tags
@@ -83,6 +97,8 @@ def tracked(chosen: Settings, bar: Bar, call: Callable[[], Outcome]) -> Outcome:
             return failed.outcome
         except httpx.HTTPError as error:
             if handed.outcome is None:
+                if (refused := refusal(error, get_current_settings().api.url or "")) is not None:
+                    raise refused from error
                 raise TransientError(
                     "the Prefect server is gone; what was committed stays, run the command again for the rest"
                 ) from error
@@ -112,21 +128,22 @@ def hide_examples(chosen: Settings, bar: Bar) -> Hidden:
     if up is None and not is_own and not has_database:
         return Hidden()
     settings.prepare_prefect(chosen.layout, up.api_url if up is not None else None)
+    password.find(chosen.layout)
     from prefect.settings import get_current_settings
 
     found = [_hide_examples(get_current_settings().api.url, bar)]
     if is_own and up is not None:
-        found.append(_hide_examples(up.api_url, bar))
+        found.append(_hide_examples(up.api_url, bar, password.kept(chosen.layout)))
     elif is_own and has_database:
         found.append(Hidden(problem="newsmill up, which has a database of its own in the home, does not run"))
     problems = [one.problem for one in found if one.problem is not None]
     return Hidden(sum(one.artifacts for one in found), "; ".join(problems) or None)
 
 
-def _hide_examples(url: str | None, bar: Bar) -> Hidden:
-    """Do it on one server; without an address in the database of temporary ones, where there is one."""
+def _hide_examples(url: str | None, bar: Bar, secret: str | None = None) -> Hidden:
+    """Do it on one server, with the password that is its own; without an address in the database of temporary ones."""
     import httpx
-    from prefect.settings import PREFECT_API_URL, get_current_settings, temporary_settings
+    from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, get_current_settings, temporary_settings
 
     from flows.retention import hide_examples
     from warehouse.clock import now_us
@@ -136,7 +153,8 @@ def _hide_examples(url: str | None, bar: Bar) -> Hidden:
     if url is not None and not answers(url):
         return Hidden(problem=f"the Prefect server at {shown(url)} does not answer")
     try:
-        with _server(bar, "") if url is None else temporary_settings({PREFECT_API_URL: url}):
+        named = {PREFECT_API_URL: url} | ({} if secret is None else {PREFECT_API_AUTH_STRING: secret})
+        with _server(bar, "") if url is None else temporary_settings(named):
             return Hidden(hide_examples(now_us()))
     except httpx.HTTPError as error:
         return Hidden(problem=f"the Prefect server refused: {error!r}")

@@ -72,7 +72,7 @@ def up(
     with _status_line() as line:
 
         def tell(text: str) -> None:
-            (out if line is None else line.console).print(visible(text))
+            (out if line is None else line.console).print(visible(text), soft_wrap=True)
 
         def show(here: "Running") -> None:
             for said in relayed.lines():
@@ -136,7 +136,7 @@ class _Tail:
 
 def _detached(home: Home, words: list[str]) -> int:
     """Start the same command in the background, and wait until it is ready or has ended."""
-    from flows import running
+    from flows import password, running
     from warehouse.errors import TransientError
 
     with running.open_log(home, "up") as log:
@@ -152,6 +152,7 @@ def _detached(home: Home, words: list[str]) -> int:
         here = running.current(home)
         if here is not None and here.pid == process.pid and here.is_ready:
             out.print(f"everything runs: {here.address}; `newsmill status` shows it, `newsmill down` ends it")
+            out.print(visible(password.told(home, here.api_url)), soft_wrap=True)
             return 0
         time.sleep(0.25)
     raise TransientError(f"newsmill up is not ready after 300 s; see {running.log(home, 'up')}, or newsmill down")

@@ -39,7 +39,7 @@ def watch(
     ```
     """
     settings = common.settings
-    from flows import run
+    from flows import password, run
     from flows.metrics import Metrics, serve
     from flows.settings import prepare_prefect
     from flows.watch import MakeRun, WatchOptions, direct_runs, event_runs, flow_runs
@@ -57,6 +57,7 @@ def watch(
         if trigger == "run":
             return direct_runs(settings, options, metrics)
         prepare_prefect(settings.layout)
+        password.find(settings.layout)
         from prefect.settings import get_current_settings
 
         if get_current_settings().api.url is None:

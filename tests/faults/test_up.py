@@ -3,19 +3,27 @@
 import contextlib
 import json
 import os
+import re
 import signal
 import sqlite3
+import stat
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from websockets import ConnectionClosed, InvalidStatus, Subprotocol
+from websockets.sync.client import connect
 
 from flows import guard, processes
 from flows.running import MARK
+from flows.server import Rights
 from flows.services import is_free
 from warehouse.durable import lock
 from warehouse.errors import WarehouseBusy
@@ -66,7 +74,14 @@ class Upped:
 
         until(check, 240)
         self.mark, self.port = self.state["mark"], self.state["port"]
+        url = f"http://127.0.0.1:{self.port}/api"
+        self.client = httpx.Client(base_url=url, timeout=60, auth=Rights(url, self.password))
         return self
+
+    @property
+    def password(self) -> str:
+        """What its server asks for."""
+        return (self.mill.home / "prefect" / "password").read_text().strip()
 
     def service(self, name: str) -> int:
         """The process of a service: the child of its guard."""
@@ -75,9 +90,8 @@ class Upped:
 
     def api(self, path: str, **body: Any) -> Any:
         """One request to its Prefect server, again where its database was locked."""
-        url = f"http://127.0.0.1:{self.port}/api{path}"
         for _ in range(20):
-            answer = httpx.post(url, json=body, timeout=60)
+            answer = self.client.post(path, json=body)
             if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:
                 break
             time.sleep(0.5)
@@ -192,6 +206,93 @@ def test_up_takes_what_is_dropped_and_leaves_nothing_on_ctrl_c(
     assert mill.problems() == []
 
 
+def test_nobody_is_heard_without_the_password(
+    mill: Any, upped: Callable[..., Upped], write_news: Callable[..., str]
+) -> None:
+    """Who could start a run of the worker could run anything: another account, a page in a browser of this machine."""
+    (mill.home / "prefect").mkdir(parents=True)
+    (mill.home / "prefect").chmod(0o755)
+    up = upped().ready()
+    drop(mill, write_news, 0, 1)
+    until(lambda: documents(mill) == 1)
+    until(up.is_settled, 30)
+    base = f"http://127.0.0.1:{up.port}"
+    token = up.client.get("/csrf-token", params={"client": "anyone"}).json()["token"]
+    known = {"Prefect-Csrf-Client": "anyone", "Prefect-Csrf-Token": token}
+    with httpx.Client(base_url=base, timeout=60) as anyone:
+        routes = [
+            (method.upper(), re.sub(r"\{[^}]*\}", str(uuid.uuid4()), path))
+            for path, methods in anyone.get("/openapi.json").json()["paths"].items()
+            for method in methods
+        ]
+        heard = [(m, path) for m, path in routes if anyone.request(m, f"/api{path}", headers=known).status_code != 401]
+        assert len(routes) > 100
+        assert sorted(heard) == [("GET", "/health"), ("GET", "/ready")]
+        assert anyone.post("/api/flow_runs/filter", json={}, headers={"Authorization": "Basic YTpi"}).status_code == 403
+        # With the password, but in the name of a person whose browser shows another page.
+        assert up.client.get("/hello").status_code == 200
+        by_person = httpx.BasicAuth(*up.password.split(":"))
+        assert anyone.post("/api/flow_runs/filter", json={}, auth=by_person).status_code == 403, "no CSRF token"
+        for origin, code in (("http://evil.example", 400), ("http://127.0.0.1:1", 400), ("null", 400), (base, 200)):
+            asked = {"Origin": origin, "Access-Control-Request-Method": "POST"}
+            answer = anyone.options("/api/deployments/filter", headers=asked)
+            allowed = answer.headers.get("Access-Control-Allow-Origin")
+            assert (answer.status_code, allowed) == (code, base if code == 200 else None), origin
+    for path in ("events/in", "events/out", "logs/out"):
+        with pytest.raises(InvalidStatus, match="403"), connect(f"ws://127.0.0.1:{up.port}/api/{path}"):
+            pass
+        with connect(f"ws://127.0.0.1:{up.port}/api/{path}", subprotocols=[Subprotocol("prefect")]) as socket:
+            socket.send(json.dumps({"type": "auth", "token": "newsmill:guess"}))
+            with pytest.raises(ConnectionClosed):
+                socket.recv(30)
+    assert_told_to_nobody(up)
+
+
+def assert_told_to_nobody(up: Upped) -> None:
+    """The password stands in its file and nowhere else: no log, artifact, parameter, argument of a process."""
+    home, secret = up.mill.home, up.password.partition(":")[2].encode()
+    assert len(secret) == 32
+    file = home / "prefect" / "password"
+    assert [stat.S_IMODE(path.stat().st_mode) for path in (file, file.parent)] == [0o600, 0o700]
+    holding = [path for path in home.parent.rglob("*") if path.is_file() and secret in path.read_bytes()]
+    assert holding == [file]
+    assert str(file) in up.log.read_text()
+    ours = processes.bearing(MARK, up.mark)
+    assert len(ours) >= 6
+    assert [pid for pid in ours if secret in Path(f"/proc/{pid}/cmdline").read_bytes()] == []
+
+
+@pytest.mark.long
+def test_schedules_events_and_commands_work_behind_the_password(
+    mill: Any, upped: Callable[..., Upped], started: Any, write_news: Callable[..., str]
+) -> None:
+    up = upped().ready()
+    # What it would take itself comes by the worker.
+    for pid in guard.descendants(up.state["services"]["watcher"]["pid"]):
+        os.kill(pid, signal.SIGSTOP)
+    environment = {**mill.prefect_environment(), "PREFECT_API_URL": f"http://127.0.0.1:{up.port}/api"}
+    with (mill.home.parent / "events.txt").open("wb") as said:
+        started(mill.command("watch", "--trigger", "event"), env=environment, stdout=said, stderr=said)
+        drop(mill, write_news, 0, 1)
+        until(lambda: documents(mill) == 1, why="an event makes no run")
+    until(up.is_settled, 60)
+    deployment = up.client.get("/deployments/name/maintain/newsmill").json()["id"]
+    start = datetime.now(UTC) + timedelta(seconds=15)
+    rule = f"DTSTART:{start:%Y%m%dT%H%M%S}\nRRULE:FREQ=SECONDLY;INTERVAL=1;COUNT=1"
+    schedule = {"active": True, "slug": "once", "schedule": {"rrule": rule, "timezone": "UTC"}}
+    up.client.post(f"/deployments/{deployment}/schedules", json=[schedule]).raise_for_status()
+    until(lambda: [run for run in up.api("/flow_runs/filter")
+                   if run["deployment_id"] == deployment and run["state_type"] == "COMPLETED"], 180)  # fmt: skip
+    for words in (["deploy"], ["forget", "--uri", "from-0/0.txt"]):
+        answer = mill.newsmill(*words, env=mill.prefect_environment())
+        assert answer.code == 0, answer.err
+    answer = mill.newsmill("deploy", env={**environment, "PREFECT_API_AUTH_STRING": "newsmill:guess"})
+    assert answer.code == 2
+    assert "asks for another password" in answer.err
+    assert b"401" not in (mill.home.parent / "events.txt").read_bytes()
+    assert_told_to_nobody(up)
+
+
 @pytest.mark.long
 def test_down_ends_what_runs_in_the_background(mill: Any, write_news: Callable[..., str]) -> None:
     mill.home.parent.joinpath("nobody").mkdir(exist_ok=True)
@@ -200,6 +301,7 @@ def test_down_ends_what_runs_in_the_background(mill: Any, write_news: Callable[.
     state = json.loads((mill.home / "up" / "running.json").read_text())
     try:
         assert f"http://127.0.0.1:{state['port']}" in answer.err
+        assert f"password in {mill.home}/prefect/password;" in answer.err
         drop(mill, write_news, 0, 3)
         until(lambda: documents(mill) == 3)
         again = mill.newsmill("up", "--detach", env=mill.prefect_environment())
@@ -395,8 +497,14 @@ def test_two_homes_that_begin_at_once_do_not_meet(
         for number, (mill, up) in enumerate(zip(mills, both, strict=True)):
             drop(mill, write_news, 10 * number, number + 1)
             until(lambda mill=mill, number=number: documents(mill) == number + 1)
-            settings = httpx.get(f"http://127.0.0.1:{up.port}/api/admin/settings", timeout=30).json()
-            assert settings["home"] == str(mill.home / "prefect")
+            assert up.client.get("/admin/settings").json()["home"] == str(mill.home / "prefect")
+        assert both[0].password != both[1].password
+        assert (
+            httpx.get(
+                f"http://127.0.0.1:{both[0].port}/api/admin/settings", auth=tuple(both[1].password.split(":"))
+            ).status_code
+            == 401
+        )
     finally:
         for up in both:
             up.process.terminate()

@@ -177,6 +177,9 @@ def test_every_server_wants_a_password_and_csrf_tokens() -> None:
         assert process.environment["PREFECT_SERVER_API_CSRF_PROTECTION_ENABLED"] == "true", process.where
         if not process.where.startswith("systemd"):
             assert is_given(process.environment["PREFECT_SERVER_API_AUTH_STRING"]), process.where
+        if "up" not in process.words:
+            origin = process.environment["PREFECT_SERVER_API_CORS_ALLOWED_ORIGINS"]
+            assert origin == "http://127.0.0.1:4200", f"{process.where}: pages of other origins may ask it nothing"
     for process in PROCESSES:
         if "PREFECT_API_URL" in process.environment and not process.where.startswith("systemd"):
             assert is_given(process.environment["PREFECT_API_AUTH_STRING"]), process.where

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
+import httpx
 import pytest
 
 from flows import server
@@ -144,6 +145,18 @@ def test_a_run_that_a_new_database_does_not_know_is_forgotten(fake: Fake) -> Non
     fake.posted = []
     server.tell(address(fake))
     assert fake.posted == []
+
+
+def test_only_a_refused_password_is_taken_for_one() -> None:
+    def answered(code: int) -> httpx.HTTPStatusError:
+        request = httpx.Request("GET", "http://someone:secret@127.0.0.1:1/api")
+        return httpx.HTTPStatusError("", request=request, response=httpx.Response(code, request=request))
+
+    refused = server.refusal(answered(401), "http://someone:secret@127.0.0.1:1/api")
+    assert refused is not None
+    assert str(refused).startswith("the Prefect server at http://127.0.0.1:1/api asks for another password")
+    assert server.refusal(answered(403), "http://127.0.0.1:1/api") is None
+    assert server.refusal(httpx.ConnectError(""), "http://127.0.0.1:1/api") is None
 
 
 def test_a_password_and_tokens_are_brought_along(fake: Fake, monkeypatch: pytest.MonkeyPatch) -> None:

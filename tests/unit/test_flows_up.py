@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from flows import processes, running, stuck, supervise
+from flows.password import CLIENT, SERVER
 from flows.running import MARK, Running
 from flows.services import UpOptions, claimed_port, environment, is_free, services
 from flows.settings import Settings
@@ -217,13 +218,26 @@ def test_every_service_works_on_the_home_and_on_its_own_server(tmp_path: Path, m
     assert chosen["server"].command[-4:] == ("--host", "127.0.0.1", "--port", "4711")
     assert chosen["watcher"].command[-6:] == (*words, "--settle", "2", "--metrics-port", "9464")
     assert "pool" in chosen["worker"].command
-    found = environment(settings, here.api_url)
+    found = environment(settings, here.api_url, "newsmill:planted")
     assert found["PREFECT_API_URL"] == "http://127.0.0.1:4711/api"
     assert found["PREFECT_HOME"] == str(tmp_path / "prefect")
     assert found["PREFECT_SERVER_ANALYTICS_ENABLED"] == "false"
     assert found["NEWSMILL_LEDGER_URL"] == "postgresql+psycopg://a@b/c"
     assert found["PREFECT_WORKER_QUERY_SECONDS"] == "3"
     assert "PREFECT_PROFILE" not in found
+
+
+def test_the_server_is_closed_to_whoever_has_no_password(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever a person has set for another server, and though an empty password would let everybody in."""
+    monkeypatch.setenv(CLIENT, "someone:elsewhere")
+    monkeypatch.setenv(SERVER, "")
+    found = environment(Settings(home=tmp_path), "http://127.0.0.1:4711/api", "newsmill:planted")
+    assert (found[SERVER], found[CLIENT]) == ("newsmill:planted", "newsmill:planted")
+    assert found["PREFECT_SERVER_API_CSRF_PROTECTION_ENABLED"] == "true"
+    assert found["PREFECT_SERVER_API_CORS_ALLOWED_ORIGINS"] == "http://127.0.0.1:4711"
+    monkeypatch.setenv("PREFECT_SERVER_API_CORS_ALLOWED_ORIGINS", "https://prefect.example")
+    found = environment(Settings(home=tmp_path), "http://127.0.0.1:4711/api", "newsmill:planted")
+    assert found["PREFECT_SERVER_API_CORS_ALLOWED_ORIGINS"] == "https://prefect.example"
 
 
 def test_status_says_what_runs(tmp_path: Path) -> None:
