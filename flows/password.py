@@ -26,8 +26,8 @@ def new() -> str:
 
 
 def prefect_password() -> str | None:
-    """What a Prefect server on this machine asks for, or the one that a person uses."""
-    return given(SERVER) or given(CLIENT)
+    """What is said to the server that Prefect is to ask; never what a server of this machine wants of others."""
+    return given(CLIENT)
 
 
 def kept(home: Home) -> str | None:
@@ -53,6 +53,7 @@ def settle(home: Home) -> str:
             temporary.write_text(f"{password}\n", encoding="ascii")
             rename_durably(temporary, home.password)
     give(SERVER, password)
+    give(CLIENT, password)
     return password
 
 

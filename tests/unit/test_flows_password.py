@@ -24,7 +24,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
 def url(home: Home) -> Iterator[str]:
     """The address of an ``up`` that runs on the home."""
     password.settle(home)
-    del os.environ[SERVER]
+    del os.environ[SERVER], os.environ[CLIENT]
     with running.held(home) as here:
         here.port = 4711
         running.write(home, here)
@@ -45,7 +45,7 @@ def test_it_is_made_once_and_is_the_owners_alone(home: Home) -> None:
     finally:
         os.umask(mask)
     assert (mode(home.prefect), mode(home.password)) == (0o700, 0o600)
-    assert os.environ[SERVER] == made == password.kept(home)
+    assert os.environ[SERVER] == made == password.kept(home) == password.prefect_password()
     assert [path.name for path in home.prefect.iterdir()] == ["password"]
     del os.environ[SERVER]
     assert password.settle(home) == made
@@ -95,8 +95,16 @@ def test_another_server_is_not_told_it(home: Home, url: str, other: str | None) 
     assert CLIENT not in os.environ
 
 
+def test_what_a_server_here_asks_for_is_said_to_no_other(home: Home) -> None:
+    os.environ |= {SERVER: "admin:here", CLIENT: "admin:elsewhere"}
+    assert password.prefect_password() == "admin:elsewhere"
+    del os.environ[CLIENT]
+    assert password.prefect_password() is None
+
+
 def test_whoever_has_the_port_of_one_that_has_ended_is_not_told_it(home: Home) -> None:
     password.settle(home)
+    del os.environ[SERVER], os.environ[CLIENT]
     with running.held(home) as here:
         here.port = 4711
         running.write(home, here)
