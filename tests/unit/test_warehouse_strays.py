@@ -71,6 +71,11 @@ class TestWhoWroteIt:
         unexplained = {stray.pair.name: stray.is_unexplained for stray in found(home, book)}
         assert unexplained == {first.batch_id: False, second.batch_id: True, third.batch_id: True}
 
+    def test_a_run_that_failed_writes_nothing_behind_its_end(self, home: Home, book: Ledger, pair: Any) -> None:
+        end(book, RunStatus.FAILED)
+        written(home, pair("a"), now_us() + 1)
+        assert [stray.is_unexplained for stray in found(home, book)] == [True]
+
     @pytest.mark.parametrize(("behind_us", "is_unexplained"), [(5_000, False), (50_000, True)])
     def test_the_times_of_files_go_by_ticks(
         self, home: Home, book: Ledger, pair: Any, behind_us: int, is_unexplained: bool

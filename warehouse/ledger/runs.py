@@ -127,15 +127,15 @@ def runs_up_to(ledger: Ledger, commit_no: int) -> list[RunRow]:
 def explains(ledger: Ledger, moment: int) -> bool:
     """Whether parts that were written at a moment (microseconds) and that no commit names need no other explanation.
 
-    A run that came to no end may have left them; whoever made the ledger anew later has looked at them.
+    A run that died or failed may have left them; whoever made the ledger anew later has looked at them.
     """
     rebuilt = sa.select(sa.exists().where(RUNS.c.flow == REBUILD, RUNS.c.started_at > moment))
     with ledger.reading() as connection:
         if connection.scalar(rebuilt):
             return True
         for until in (moment, moment + _TICK):
-            before = sa.select(RUNS.c.status).where(RUNS.c.started_at <= until)
-            status = connection.scalar(before.order_by(RUNS.c.started_at.desc(), RUNS.c.run_id).limit(1))
-            if status not in (None, RunStatus.COMPLETED):
+            before = sa.select(RUNS.c.status, RUNS.c.finished_at).where(RUNS.c.started_at <= until)
+            run = connection.execute(before.order_by(RUNS.c.started_at.desc(), RUNS.c.run_id).limit(1)).first()
+            if run and run.status != RunStatus.COMPLETED and (run.finished_at is None or run.finished_at >= moment):
                 return True
     return False
