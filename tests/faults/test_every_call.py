@@ -286,10 +286,10 @@ def test_second_kills_all_through_the_recovery(
 ) -> None:
     """After a kill at each of many steps a second one early, midway and late in what is left of the work."""
     calls = tried.traced(work)
-    firsts = [group[len(group) // 2] for group in steps(calls)]
+    middles = [group[len(group) // 2] for group in steps(calls)]
     moments = [
         Moment(work, call, "before", again=again)
-        for call in spread(firsts, min(60, len(firsts)))
+        for call in spread(middles, min(60, len(middles)))
         for again in sorted({max(1, round((len(calls) - call.number) * share)) for share in (0.1, 0.5, 0.9)})
     ]
     met = run(tried, moments, record_property)
