@@ -510,3 +510,39 @@ def test_the_shim_counts_for_all_processes_of_a_command(mill: Any, shim: Path, w
     numbers = [int(line.split("\t")[0]) for line in trace.read_text().splitlines()]
     assert sorted(numbers) == list(range(1, len(numbers) + 1)), "no call is counted twice, whoever made it"
     assert int.from_bytes(counter.read_bytes(), "little") == len(numbers)
+
+
+def test_a_commit_that_is_lost_in_the_recovery_is_noticed(tried: Tried, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The canary of second kills: only the run after a kill acknowledges its commits before it makes them."""
+    calls, work, mutant = tried.traced("ingest"), tried.crasher.work, "acknowledged early"
+    first = Moment("ingest", parts_named(calls)[0], "before")
+    killed = tried.crasher.home()
+    assert work(killed, first.call.number)["status"] == -signal.SIGKILL
+    _, left = tried.crasher.traced(mutant, copy_of=killed)
+    named = parts_named(left)[-1].number
+    second = next(call for call in left if call.number > named and call.path == "/ledger.sqlite-wal")
+
+    def recovering(home: Path, at: int, **more: Any) -> dict[str, Any]:
+        return work(home, at, **{"mutant": mutant, **more})
+
+    monkeypatch.setattr(tried.crasher, "work", recovering)  # the first kill names its mutant itself: none
+    assert tried.fault(first) == []
+    before = tried.twice
+    assert any("are lost" in problem for problem in tried.fault(first, again=second.number))
+    assert tried.twice == before + 1
+
+
+@pytest.mark.faults
+def test_second_kills_meet_a_recovery(tried: Tried, record_property: Callable[[str, object], None]) -> None:
+    """Early, midway and late in what is left of an ingest: each of them, and not only some, finds a process."""
+    calls, before = tried.traced("ingest"), tried.twice
+    firsts = spread([group[len(group) // 2] for group in steps(calls)], 12)[:-2]
+    failed = {}
+    for number, call in enumerate(firsts):
+        left = round((len(calls) - call.number) * (0.1, 0.5, 0.9)[number % 3])
+        if problems := tried.fault(Moment("ingest", call, "before"), again=max(1, left)):
+            failed[f"{call}, then at {left}"] = problems
+    record_property("faults", 2 * len(firsts))
+    record_property("survived", 2 * (len(firsts) - len(failed)))
+    assert failed == {}
+    assert tried.twice - before == len(firsts)

@@ -265,3 +265,14 @@ def test_500_flips_and_cuts_of_the_ledgers_log(
     logged: Any, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
     logs(logged, tmp_path, range(1_000, 1_500), record_property)
+
+
+@pytest.mark.faults
+def test_a_ledger_that_is_not_held_beside_its_snapshots_is_noticed(
+    logged: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, record_property: Callable[[str, object], None]
+) -> None:
+    """The canary of the log: what it lost is a commit less, and only the snapshots know of it."""
+    for name in ("_snapshot_problems", "_altered_snapshots", "_rebuilt_differs"):
+        monkeypatch.setattr(f"warehouse.verify.{name}", lambda *_arguments: iter(()))
+    with pytest.raises(AssertionError, match=r"assert \[\d"):
+        logs(logged, tmp_path, range(10), record_property)

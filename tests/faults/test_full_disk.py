@@ -1,14 +1,18 @@
 """A full disk: the run fails in one line, nothing is refused for it, and the next run with room takes everything."""
 
 import contextlib
+import dataclasses
 import os
+import random
 import resource
 import shutil
 import signal
+import sqlite3
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +25,7 @@ def assert_failed_well(answer: Any) -> None:
     assert "Traceback" not in answer.out + answer.err
     assert len(answer.err.splitlines()) <= 1, answer.err
     assert answer.err.startswith("newsmill: ") or "Failed in part" in answer.out, answer
+    assert "newsmill: unexpected" not in answer.err
 
 
 def assert_taken_with_room(mill: Any, documents: int) -> None:
@@ -86,36 +91,55 @@ def small_disk(new_mill: Any) -> Iterator[Any]:
 @pytest.mark.parametrize("free", [0, 120_000, 900_000, 2_100_000])
 def test_a_full_disk(small_disk: Any, free: int) -> None:
     """Full from the start, at the first parts, in the middle, and when the snapshot is to be built."""
-    mill = small_disk
-    mill.fill(120)
+    small_disk.fill(120)
+    fails_without_room(small_disk, free, 120)
+
+
+def fails_without_room(mill: Any, free: int, documents: int, env: Mapping[str, str] | None = None) -> None:
+    """An ingest where so many bytes are free, and the next with room."""
     ballast = mill.home.parent / "ballast"
-    usage = shutil.disk_usage(mill.home.parent)
-    ballast.write_bytes(b"\0" * (usage.free - free))
-    answer = mill.newsmill("ingest", "--direct", mill.raw, "--set", "batch_files=20")
-    assert_failed_well(answer)
+    ballast.write_bytes(b"\0" * (shutil.disk_usage(mill.home.parent).free - free))
+    answer = mill.newsmill("ingest", "--direct", mill.raw, "--set", "batch_files=20", env=env)
     ballast.unlink()
-    assert_taken_with_room(mill, 120)
+    assert_failed_well(answer)
+    assert_taken_with_room(mill, documents)
 
 
-# Parts that find no room are committed all the same.
+# A part that finds no room is written without its rows.
 GOES_ON = """
+import errno
 from warehouse import parts
-from warehouse.records import PartReceipt
 
-def lenient(home, kind, table, batch, *more):
-    name = f"{batch}-{'0' * 16}.parquet"
-    return PartReceipt(kind=kind, name=name, sha256="0" * 64, size_bytes=1, row_count=table.num_rows)
+write = parts.pq.write_table
 
-parts.write = lenient
+def lenient(table, *words, **options):
+    try:
+        write(table, *words, **options)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        write(table.slice(0, 0), *words, **options)
+
+parts.pq.write_table = lenient
 """
 
 
-def test_a_build_that_goes_on_without_room_is_noticed(mill: Any, mutated: Callable[[str], dict[str, str]]) -> None:
-    """The canary of full disks."""
-    mill.fill(40)
-    mill.newsmill("ingest", "--direct", mill.raw, "--set", "batch_files=20", env=mutated(GOES_ON))
-    with pytest.raises(AssertionError, match="is missing"):
-        assert_taken_with_room(mill, 40)
+@pytest.mark.faults
+def test_a_build_that_goes_on_without_room_is_noticed(
+    small_disk: Any, new_mill: Any, mutated: Callable[[str], dict[str, str]]
+) -> None:
+    """The canary of full disks: no harm where there is room."""
+    dice, with_room, env = random.Random(1), new_mill("room"), mutated(GOES_ON)
+    for number in range(24):
+        # Parts that take more room than a commit in the ledger.
+        words = ("".join(dice.choices("abcdefghijklmnopqrstuvwxyz", k=8)) for _ in range(10_000))
+        with_room.put(f"{number}.txt", " ".join(words))
+    small = type(small_disk)(home=small_disk.home, raw=with_room.raw)
+    answer = with_room.newsmill("ingest", "--direct", with_room.raw, "--set", "batch_files=12", env=env)
+    assert answer.code == 0, answer
+    assert_taken_with_room(with_room, 24)
+    with pytest.raises(AssertionError, match=r"SELECT count|documents"):
+        fails_without_room(small, 900_000, 24, env)
 
 
 def test_a_watcher_waits_for_room(small_disk: Any, started: Any, tmp_path: Path) -> None:
@@ -172,3 +196,97 @@ def test_a_compaction_that_finds_no_room(mill: Any, size: int) -> None:
     assert len(list((mill.home / "lake").glob("*/*.parquet"))) == 2
     assert mill.problems(deep=True) == []
     assert list(mill.home.rglob(".tmp-*")) == []
+
+
+def remounted(mill: Any, how: str) -> None:
+    """Let the file system of a home be read-only, or not."""
+    subprocess.run(["mount", "-o", f"remount,{how}", mill.home.parent], check=True)
+
+
+def test_a_home_that_may_only_be_read(small_disk: Any) -> None:
+    """Queries are answered; all else says one line, loses nothing, and goes on when it may write again."""
+    mill = small_disk
+    mill.fill(20)
+    mill.ingest()
+    mill.fill(10, first=20)
+    before, tree = mill.hashes(), mill.tree()
+    remounted(mill, "ro")
+    try:
+        for words in (["ingest", "--direct", mill.raw], ["forget", "--uri", "0001.txt"]):
+            assert_failed_well(mill.newsmill(*words))
+        answer = mill.newsmill("sql", "SELECT count(*) FROM documents", "--format", "csv")
+        assert (answer.code, answer.out.split()[-1], answer.err) == (0, "20", "")
+        assert mill.tree() == tree
+    finally:
+        remounted(mill, "rw")
+    assert mill.hashes() == before
+    assert_taken_with_room(mill, 30)
+
+
+def test_a_read_only_home_whose_last_run_was_killed_is_read(small_disk: Any) -> None:
+    """The log of the ledger cannot be taken over; what was published is there all the same."""
+    mill = small_disk
+    mill.fill(5)
+    mill.ingest()
+    with contextlib.closing(sqlite3.connect(mill.home / "ledger.sqlite")) as held:
+        held.execute("BEGIN")
+        held.execute("SELECT count(*) FROM commits").fetchone()  # whoever reads keeps the log from being emptied
+        mill.fill(5, first=5)
+        mill.ingest()
+        killed = type(mill)(home=mill.home.with_name("killed"), raw=mill.raw)
+        shutil.copytree(mill.home, killed.home, symlinks=True, ignore=shutil.ignore_patterns("*-shm"))
+    assert (killed.home / "ledger.sqlite-wal").stat().st_size > 0
+    remounted(mill, "ro")
+    try:
+        answer = killed.newsmill("sql", "SELECT count(*) FROM documents", "--format", "csv")
+        assert (answer.code, answer.out.split()[-1], answer.err) == (0, "10", "")
+        assert_failed_well(killed.newsmill("ingest", "--direct", mill.raw))
+    finally:
+        remounted(mill, "rw")
+    assert_taken_with_room(killed, 10)
+
+
+def test_folders_that_may_not_be_written(mill: Any) -> None:
+    """The same by permissions, which only others than root have to obey."""
+    if not os.geteuid():
+        pytest.skip("root may write everywhere")
+    mill.fill(20)
+    mill.ingest()
+    mill.fill(10, first=20)
+    folders = [mill.home, *(path for path in mill.home.rglob("*") if path.is_dir())]
+    for folder in folders:
+        folder.chmod(0o555)
+    try:
+        assert_failed_well(mill.newsmill("ingest", "--direct", mill.raw))
+        assert mill.newsmill("sql", "SELECT count(*) FROM documents").code == 0
+    finally:
+        for folder in folders:
+            folder.chmod(0o755)
+    assert_taken_with_room(mill, 30)
+
+
+# With fewer Python does not start.
+FEWEST_FILES = 6
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("workers", [0, 2])
+def test_few_files_may_be_open(mill: Any, workers: int) -> None:
+    """A real limit, one more file each time, until it is enough: whatever is met first is one line and no refusal."""
+    mill.fill(12)
+    failed = []
+    for most in range(FEWEST_FILES, 40):
+        answer = mill.newsmill(
+            "ingest", "--direct", mill.raw, "--set", "batch_files=2", "--set", f"workers={workers}",
+            before_exec=partial(resource.setrlimit, resource.RLIMIT_NOFILE, (most, most)),
+        )  # fmt: skip
+        if answer.code == 0:
+            break
+        assert answer.code == 1, answer
+        # A publish that is put off is told of before.
+        assert_failed_well(dataclasses.replace(answer, err=answer.err.splitlines(keepends=True)[-1]))
+        failed.append(answer.err)
+    assert answer.code == 0, answer
+    assert len(set(failed)) >= 3, failed
+    assert any("Too many open files" in words for words in failed), failed
+    assert_taken_with_room(mill, 12)

@@ -7,11 +7,13 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from warehouse.errors import DamagedError
 
 CALLS = "fsync,fdatasync,rename,renameat,renameat2"
 LINE = re.compile(r"(?P<call>\w+)\((?P<rest>.*)\) += 0")
@@ -86,27 +88,57 @@ INJECTED = {
 }
 
 
-@pytest.mark.faults
-@pytest.mark.parametrize("what", INJECTED)
-def test_what_strace_injects_is_survived(
-    new_mill: Any, what: str, write_news: Callable[[int], str], record_property: Callable[[str, object], None]
-) -> None:
-    inject = INJECTED[what]
-    mill = new_mill("straced")
+# What cannot be flushed or named is taken for done.
+GOES_ON = """
+import contextlib
+from warehouse import durable, parts
+
+rename = parts.rename_durably
+
+def lenient(*paths):
+    with contextlib.suppress(OSError):
+        rename(*paths)
+
+parts.rename_durably = lenient
+"""
+
+
+def injected(mill: Any, inject: str, tmp_path: Path, env: Mapping[str, str]) -> None:
+    """An ingest into which strace injects something, and what must hold after the next."""
     mill.fill(5)
     mill.ingest()
     mill.fill(5, first=5)
-    mill.put("twice.txt", write_news(7))
+    shutil.copy(mill.raw / "0007.txt", mill.raw / "twice.txt")
     words = mill.command("ingest", "--direct", mill.raw, "--set", "batch_files=3", "--set", "workers=0")
+    log = tmp_path / "injected"
     traced = ["-e", f"trace={inject.partition(':')[0]}", "-e", f"inject={inject}"]
-    command = stracing(["-o", os.devnull, *traced, *words])
-    done = subprocess.run(command, capture_output=True, timeout=300, start_new_session=True)
-    assert done.returncode != 0, "nothing was hit, so this proves nothing"
+    command = stracing(["-o", log, *traced, *words])
+    done = subprocess.run(command, capture_output=True, timeout=300, start_new_session=True, env={**os.environ, **env})
+    said = log.read_text(errors="replace")
+    assert "(INJECTED)" in said or "killed by SIGKILL" in said, "nothing was hit, so this proves nothing"
+    assert done.returncode != 0, "what was hit is no success"
     assert b"Traceback" not in done.stderr
     assert mill.ingest().failures == []
     assert mill.one("SELECT count(*) FROM documents") == 10
     assert mill.one("SELECT count(*) FROM rejects") == 0
     assert mill.problems(deep=True) == []
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("what", INJECTED)
+def test_what_strace_injects_is_survived(
+    mill: Any, what: str, tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
+    injected(mill, INJECTED[what], tmp_path, {})
     record_property("faults", 1)
     record_property("survived", 1)
     record_property("points", [["strace"]])
+
+
+@pytest.mark.faults
+def test_a_build_that_goes_on_without_a_name_is_noticed(
+    mill: Any, tmp_path: Path, mutated: Callable[[str], dict[str, str]]
+) -> None:
+    """The canary: a commit names a part that never got its name."""
+    with pytest.raises(DamagedError, match=r"part .* is missing"):
+        injected(mill, INJECTED["a name"], tmp_path, mutated(GOES_ON))
