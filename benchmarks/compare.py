@@ -40,7 +40,7 @@ class Bench:
 
     def files(self, count: int) -> Path:
         """The corpus of so many files, made where it is not there."""
-        folder = self.work / f"corpus-{count}"
+        folder = self.work / f"corpus-{corpus.VERSION}-{count}"
         if not folder.exists():
             draft = folder.with_suffix(".draft")
             shutil.rmtree(draft, ignore_errors=True)
