@@ -154,7 +154,7 @@ def put_in_order(path: Path, target: Path) -> None:
     with duckdb.connect(config={"temp_directory": f"{target}.tmp", **ddl.STORAGE}) as database:
         database.execute(f"ATTACH {quoted(str(path))} AS warehouse")
         database.execute("USE warehouse")
-        draft.put_in_order(database, path, target, tables)
+        draft.put_in_order(database, path, target, tables, draft.MEMORY)
         for statement in ddl.view_statements():
             database.execute(statement)
         database.execute("CHECKPOINT")
