@@ -12,9 +12,11 @@ SECONDS ?= 600
 PARALLEL := --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 NEWSMILL := $(BIN)/newsmill
 PEERS := naive datatrove dlt dask
+# What bench and bench-peers found; git ignores it.
+MEASURED := data/benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help ingest test test-faults test-long test-duckdb2 eval fuzz bench bench-peers check format docs lock sbom audit clean
+.PHONY: help ingest test test-faults test-long test-duckdb2 eval fuzz bench bench-peers bench-page check format docs lock sbom audit clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -42,10 +44,13 @@ fuzz: .venv/fuzz.done ## fuzz the text core, SECONDS (default 600) a target
 	$(BIN)/python tests/fuzz/run.py --seconds $(SECONDS)
 
 bench: .venv/dev.done ## newsmill beside itself: growth, memory, no-op, sizes, start
-	$(BIN)/python -m benchmarks.compare prefect noop scale size start
+	$(BIN)/python -m benchmarks.compare prefect noop scale size start --tracked --json $(MEASURED)/bench.json
 
 bench-peers: .venv/dev.done $(PEERS:%=.venv-peers/%.done) ## newsmill beside its peers, each in its own environment
-	$(BIN)/python -m benchmarks.compare peers
+	$(BIN)/python -m benchmarks.compare peers --tracked --json $(MEASURED)/bench-peers.json
+
+bench-page: .venv/dev.done ## put what bench and bench-peers found into docs/performance.md
+	$(BIN)/python -m benchmarks.report $(MEASURED)/bench-peers.json $(MEASURED)/bench.json --page docs/performance.md
 
 check: .venv/dev.done ## formatting, lint, types, import contracts, doctests
 	$(BIN)/ruff format --check .
