@@ -85,13 +85,14 @@ def raw_bytes(home: Home, part: PartReceipt) -> int:
     try:
         footer = pq.read_metadata(path)
     except (OSError, pa.ArrowInvalid) as error:
-        raise _damaged(home, part) from error
+        raise _damaged(home, part, error) from error
     return sum(footer.row_group(number).total_byte_size for number in range(footer.num_row_groups))
 
 
-def _damaged(home: Home, part: PartReceipt) -> DamagedError:
+def _damaged(home: Home, part: PartReceipt, error: Exception | None = None) -> DamagedError:
+    unread = "cannot be read" if error is None else f"cannot be read: {error}"
     return DamagedError(
-        f"part {home.part(part.kind, part.name)} {problem(home, part) or 'cannot be read'}; "
+        f"part {home.part(part.kind, part.name)} {problem(home, part) or unread}; "
         "restore it from a backup, or move the home away and ingest again"
     )
 
@@ -99,7 +100,8 @@ def _damaged(home: Home, part: PartReceipt) -> DamagedError:
 def read(home: Home, part: PartReceipt) -> pa.Table:
     """The rows of a part, checked against the ledger's sha256 on the very bytes that are parsed.
 
-    Raises ``DamagedError``: Parquet's own readers return wrong rows for most flipped bits without a word.
+    Raises ``DamagedError``: Parquet's own readers return wrong rows for most flipped bits without a word.  Each page
+    has a checksum of its own, made before it was written: what was damaged before the sha256 was taken shows there.
     """
     path = home.part(part.kind, part.name)
     try:
@@ -108,4 +110,7 @@ def read(home: Home, part: PartReceipt) -> pa.Table:
         data = b""
     if hashlib.sha256(data).hexdigest() != part.sha256:
         raise _damaged(home, part)
-    return pq.read_table(pa.BufferReader(data), partitioning=None)
+    try:
+        return pq.read_table(pa.BufferReader(data), partitioning=None, page_checksum_verification=True)
+    except (OSError, pa.ArrowInvalid) as error:
+        raise _damaged(home, part, error) from error

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from warehouse import batches, clean, parts
-from warehouse.durable import TEMPORARY
+from warehouse.durable import TEMPORARY, hash_file
 from warehouse.errors import DamagedError
 from warehouse.layout import Home
 from warehouse.records import FileResult, Span
@@ -119,6 +120,30 @@ def test_every_flipped_byte_is_found(home: Home, results: list[FileResult], kind
     path.write_bytes(whole)
     assert parts.problem(home, part) is None
     parts.read(home, part)
+
+
+def test_a_page_that_was_damaged_before_the_sha256_was_taken_is_found(
+    home: Home, results: list[FileResult], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between Arrow and the hash lie memory and a disk; a text that is another there is sealed as it lies."""
+
+    def hashed(path: Path) -> str:
+        data = bytearray(path.read_bytes())
+        page = pq.ParquetFile(pa.BufferReader(bytes(data))).metadata.row_group(0).column(0)
+        # The end of the page: its beginning is its header, which Parquet reads as something else or not at all.
+        data[page.data_page_offset + page.total_compressed_size - 1] ^= 1
+        path.write_bytes(data)
+        return hash_file(path)
+
+    monkeypatch.setattr(parts, "hash_file", hashed)
+    part = written(home, results)["documents"]
+    monkeypatch.undo()
+    assert parts.problem(home, part) is None
+    with pytest.raises(
+        DamagedError, match=r"page integrity, CRC checksum verification failed for page_ordinal 0"
+    ) as error:
+        parts.read(home, part)
+    assert part.name in str(error.value)
 
 
 @pytest.mark.parametrize(
