@@ -278,7 +278,7 @@ def test_few_files_may_be_open(mill: Any, workers: int) -> None:
     for most in range(FEWEST_FILES, 40):
         answer = mill.newsmill(
             "ingest", "--direct", mill.raw, "--set", "batch_files=2", "--set", f"workers={workers}",
-            before_exec=partial(resource.setrlimit, resource.RLIMIT_NOFILE, (most, most)),
+            before_exec=partial(resource.setrlimit, resource.RLIMIT_NOFILE, (most, most)), seconds=600,
         )  # fmt: skip
         if answer.code == 0:
             break
