@@ -31,7 +31,9 @@ test: .venv/dev.done ## the tests, below ten minutes on two cores
 test-faults: .venv/dev.done ## campaigns of crashes and errors: every step of an ingest, replay and compaction
 	$(BIN)/python -m pytest -m faults --numprocesses auto --maxprocesses 4 --dist load
 
-test-long: .venv/dev.done ## the long campaigns: crash points, hostile input
+test-long: .venv/dev.done ## the long campaigns: crash points, hostile input, fuzzing
+	@# Without atheris, which has no wheel for every Python, inputs are made by chance.
+	-$(MAKE) .venv/fuzz.done
 	$(BIN)/python -m pytest -m long
 
 test-duckdb2: .venv/duckdb2/done ## the tests of warehouse and SQL on DuckDB 2

@@ -1,9 +1,10 @@
 """Runs the fuzz targets one after the other and says what was found.
 
-    python tests/fuzz/run.py [--seconds 600] [--only decode]
+    python tests/fuzz/run.py [--seconds 600] [--only decode] [--folder FOLDER]
 
-Each target begins with the samples of the project, the golden texts, and what earlier runs kept in
-``tests/fuzz/corpus``; an input that breaks a property is written to ``tests/fuzz/findings``.  Exit status 1 if any is.
+Each target begins with the samples of the project, the golden texts, and what earlier runs kept in ``corpus`` of the
+folder, ``tests/fuzz`` where none is named; an input that breaks a property is written to ``findings`` beside it.  Exit
+status 1 if any is.
 
 Belongs here: seeds and running.  Does not belong here: targets (``fuzz_*.py``) and properties.
 """
@@ -43,9 +44,9 @@ def fill(corpus: Path) -> None:
         (corpus / hashlib.sha256(data).hexdigest()[:16]).write_bytes(data)
 
 
-def run(target: str, seconds: int) -> int:
+def run(target: str, seconds: int, folder: Path) -> int:
     """Fuzzes one target; the number of inputs that broke a property."""
-    corpus, findings = HERE / "corpus" / target, HERE / "findings"
+    corpus, findings = folder / "corpus" / target, folder / "findings"
     fill(corpus)
     findings.mkdir(exist_ok=True)
     # Another target may run beside this one.
@@ -70,8 +71,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=int, default=600, help="for each target")
     parser.add_argument("--only", choices=TARGETS, action="append")
+    parser.add_argument("--folder", type=Path, default=HERE, help="where corpus and findings are kept")
     options = parser.parse_args()
-    return int(sum([run(target, options.seconds) for target in options.only or TARGETS]) > 0)
+    return int(sum([run(target, options.seconds, options.folder) for target in options.only or TARGETS]) > 0)
 
 
 if __name__ == "__main__":
