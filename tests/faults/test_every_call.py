@@ -527,22 +527,22 @@ def test_a_commit_that_is_lost_in_the_recovery_is_noticed(tried: Tried, monkeypa
 
     monkeypatch.setattr(tried.crasher, "work", recovering)  # the first kill names its mutant itself: none
     assert tried.fault(first) == []
-    before = tried.twice
-    assert any("are lost" in problem for problem in tried.fault(first, again=second.number))
-    assert tried.twice == before + 1
+    again = dataclasses.replace(first, again=second.number)
+    tried.met = []
+    assert any("are lost" in problem for problem in tried.fault(again))
+    assert tuple(tried.met) == tuple(again.points)
 
 
 @pytest.mark.faults
 def test_second_kills_meet_a_recovery(tried: Tried, record_property: Callable[[str, object], None]) -> None:
     """Early, midway and late in what is left of an ingest: each of them, and not only some, finds a process."""
-    calls, before = tried.traced("ingest"), tried.twice
-    firsts = spread([group[len(group) // 2] for group in steps(calls)], 12)[:-2]
-    failed = {}
-    for number, call in enumerate(firsts):
-        left = round((len(calls) - call.number) * (0.1, 0.5, 0.9)[number % 3])
-        if problems := tried.fault(Moment("ingest", call, "before"), again=max(1, left)):
-            failed[f"{call}, then at {left}"] = problems
-    record_property("faults", 2 * len(firsts))
-    record_property("survived", 2 * (len(firsts) - len(failed)))
-    assert failed == {}
-    assert tried.twice - before == len(firsts)
+    calls = tried.traced("ingest")
+    moments = [
+        Moment("ingest", call, "before", again=max(1, round((len(calls) - call.number) * share)))
+        for call, share in zip(
+            spread([group[len(group) // 2] for group in steps(calls)], 12)[:-2],
+            itertools.cycle((0.1, 0.5, 0.9)),
+            strict=False,
+        )
+    ]
+    assert len(run(tried, moments, record_property)) == 2 * len(moments)
