@@ -63,7 +63,7 @@ class Draft:
         started = time.monotonic()
         self.home, self.book, self.target, self.is_new = home, book, target, base is None
         self.commits, self.seconds = 0, 0.0
-        self._touched = Touched()
+        self._touched = Touched(with_texts=not self.is_new)
         self._tables = ddl.table_statements()
         target.unlink()
         if base is not None:
@@ -145,6 +145,7 @@ class Draft:
 
     def _release(self) -> None:
         """Insert what was held back; a signal is heard between two pieces, and the draft is lost to it."""
+        memory.trim()
         try:
             for table, rows in self._gathered.released():
                 with uninterrupted():

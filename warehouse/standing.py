@@ -18,15 +18,18 @@ from warehouse import ddl
 class Touched:
     """What commits changed: texts of documents that came or went, contents that may be current now, or no more.
 
-    Texts and contents are named by their ids.
+    Texts and contents are named by their ids.  ``with_texts`` is false where all documents are looked at in the end.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, with_texts: bool = True) -> None:
+        self.with_texts = with_texts
         self.texts: list[pa.ChunkedArray] = []
         self.contents: set[str] = set()
 
     def add_texts(self, text_ids: pa.ChunkedArray | Iterable[str]) -> None:
         """Documents with these texts came or went."""
+        if not self.with_texts:
+            return
         is_arrow = isinstance(text_ids, pa.ChunkedArray)
         self.texts.append(text_ids if is_arrow else pa.chunked_array([list(text_ids)], pa.string()))
 
@@ -66,7 +69,7 @@ def _update(database: duckdb.DuckDBPyConnection) -> None:
 
 def settle(database: duckdb.DuckDBPyConnection, touched: Touched, *, is_new: bool) -> None:
     """Bring both columns up to date after commits; ``is_new`` where all documents of the database were touched."""
-    if not touched.texts and not touched.contents:
+    if not (is_new or touched.texts or touched.contents):
         return
     contents = pa.table({"file_id": pa.array(sorted(touched.contents), pa.string())})
     database.register("incoming_contents", contents)

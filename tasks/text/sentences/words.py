@@ -21,6 +21,9 @@ from tasks.text.sentences.places import DEPENDS, ENDS, GOES_ON
 # Whose sentences have been held against the library's, one by one; in any other it is asked about all.
 LANGUAGES = ("de", "en", "fr", "es", "it", "nl", "pt", "pl", "ru", "sv", "no", "nb", "da", "fi", "cs", "ca", "und")
 _FILLER = "Qqqqqqqqqq"
+# Answers that are kept here, beside those in the table of ``Known``: a word stands before or behind a sign again and
+# again, but new words never end, and 100,000 of each took 25 MB of a worker.
+_KEPT = 8_192
 _CLOSING = {'"': '"', "«": "»", "»": "«", "“": "”", "„": "“", "‘": "’", "‚": "‚", "‹": "›", "(": ")"}
 # What some abbreviations look for before them, and what some do not reach beyond.
 _LEFT = (_FILLER, "at 7")
@@ -37,7 +40,7 @@ def number(language: str) -> int:
     return LANGUAGES.index(language) if boundaries.library(one, language) == [one] else -1
 
 
-@functools.lru_cache(maxsize=100_000)
+@functools.lru_cache(maxsize=_KEPT)
 def before(word: str, sign: str, language: str) -> int:
     """What the word before a sign says of what stands there."""
     ends = {_ends(f"{left} {word}{sign}", _FILLER, language) for left in _LEFT}
@@ -77,7 +80,7 @@ def pair(previous: str, word: str, language: str) -> int:
     return GOES_ON if boundaries.goes_on_behind(previous, bare, rules) else ENDS
 
 
-@functools.lru_cache(maxsize=100_000)
+@functools.lru_cache(maxsize=_KEPT)
 def behind(word: str, language: str) -> int:
     """What the word behind a sign says: whether one can begin with it."""
     first = f"{_FILLER} {_FILLER}."
