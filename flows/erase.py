@@ -83,12 +83,17 @@ def _taken_back(settings: Settings, book: Ledger) -> list[str]:
             len(lifted),
         )
     if lifted:
-        with recorded(settings, book, "forget", {"lifted": len(lifted)}) as run_id:
-            ledger.lift(
-                book,
-                run_id,
-                lifted,
-                pipeline_version=version.pipeline_version(),
-                settings_fingerprint=settings.fingerprint(),
-            )
+        let_in(settings, book, lifted)
     return buried
+
+
+def let_in(settings: Settings, book: Ledger, file_ids: Sequence[str]) -> None:
+    """Lift the tombstones of contents, as a run of its own; the caller holds the run lock and brings the copy on."""
+    with recorded(settings, book, "forget", {"lifted": len(file_ids)}) as run_id:
+        ledger.lift(
+            book,
+            run_id,
+            file_ids,
+            pipeline_version=version.pipeline_version(),
+            settings_fingerprint=settings.fingerprint(),
+        )

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# Paths without a batch that one commit brings: 200,000 at once held 485 MB, as many in a batch's size 2 KB each.
+# Paths without a batch that one commit brings: 200,000 at once held 485 MB, some 2 KB each.
 SIGHTINGS = 10_000
 
 

@@ -11,11 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from flows import run
-from flows.erase import erase
-from flows.recorded import recorded
+from flows.erase import erase, let_in
 from flows.settings import Settings
 from flows.summary import Progress
-from tasks import version
 from tasks.roots import known_root
 from warehouse import forget as steps
 from warehouse import ledger, mirror, queries, raw_files, snapshots
@@ -150,15 +148,7 @@ def lift(settings: Settings, chosen: Chosen, progress: Progress) -> list[str]:
     ledger.open_ledger(settings.layout, settings.ledger_url).close()
     with run.exclusive(settings, progress, create=False) as book:
         file_ids = _meant(book, chosen, forgotten=True)
-        counts = {"lifted": len(file_ids)}
-        with recorded(settings, book, "forget", counts) as run_id:
-            ledger.lift(
-                book,
-                run_id,
-                file_ids,
-                pipeline_version=version.pipeline_version(),
-                settings_fingerprint=settings.fingerprint(),
-            )
+        let_in(settings, book, file_ids)
         mirror.write(settings.layout, ledger.marks(book))
     return file_ids
 

@@ -187,8 +187,9 @@ def test_a_batch_reads_nothing_behind_a_symlink(
         assert [sighting.reason for sighting in contents.deferred] == [DeferReason.CHANGING] * 2
 
 
-def test_a_folder_is_reached_once_for_all_its_files(inbox: Inbox, make: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    files, real, folders = inbox.files(make), os.open, list[bytes]()
+def entered(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+    """The names of folders that are opened from now on, as they are."""
+    real, folders = os.open, list[bytes]()
 
     def counting(path: bytes, flags: int, *, dir_fd: int | None = None) -> int:
         if flags & os.O_DIRECTORY:
@@ -196,6 +197,12 @@ def test_a_folder_is_reached_once_for_all_its_files(inbox: Inbox, make: Any, mon
         return real(path, flags, dir_fd=dir_fd)
 
     monkeypatch.setattr(os, "open", counting)
+    return folders
+
+
+def test_a_folder_is_reached_once_for_all_its_files(inbox: Inbox, make: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = inbox.files(make)
+    folders = entered(monkeypatch)
     before = descriptors()
     hashed([file.path for file in files], [6, 6])
     assert folders == [b"/", *os.path.dirname(inbox.path).split(b"/")[1:]]
@@ -208,20 +215,14 @@ def test_a_folder_is_reached_once_for_all_its_files(inbox: Inbox, make: Any, mon
 
 def test_a_folder_beside_another_is_reached_from_the_one_above(inbox: Inbox, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where every file has a folder of its own the way down would cost more than the file; no symlink is among them."""
-    real, folders, paths = os.open, list[bytes](), list[bytes]()
+    paths = list[bytes]()
     for name in ("e", "f"):
         (inbox.folder / "src" / name).mkdir()
         (inbox.folder / "src" / name / "a.txt").write_bytes(b"inside")
         paths.append(os.fsencode(inbox.folder / "src" / name / "a.txt"))
     (inbox.folder / "src" / "g").symlink_to(inbox.outside / "src" / "d")
     paths.append(os.fsencode(inbox.folder / "src" / "g" / "notes.txt"))
-
-    def counting(path: bytes, flags: int, *, dir_fd: int | None = None) -> int:
-        if flags & os.O_DIRECTORY:
-            folders.append(path)
-        return real(path, flags, dir_fd=dir_fd)
-
-    monkeypatch.setattr(os, "open", counting)
+    folders = entered(monkeypatch)
     before = descriptors()
     found = hashed([inbox.path, *paths], [6] * 4)
     assert found.troubles.keys() == {3}
