@@ -9,7 +9,7 @@ import shlex
 
 from flows import running
 from flows.settings import give, given
-from warehouse.durable import make_folder, rename_durably, temporary_file
+from warehouse.durable import discard_left, make_folder, rename_durably, temporary_file
 from warehouse.layout import Home
 
 # What a server asks for, and what its clients say, in Prefect's words.
@@ -47,9 +47,10 @@ def settle(home: Home) -> str:
     # Logs and parameters of runs are nobody else's business; the folder of an earlier version was open.
     make_folder(home.prefect)
     home.prefect.chmod(0o700)
+    discard_left(home.password)
     if password is None:
         password = new()
-        with temporary_file(home.prefect) as temporary:
+        with temporary_file(home.prefect, home.password) as temporary:
             temporary.write_text(f"{password}\n", encoding="ascii")
             rename_durably(temporary, home.password)
     give(SERVER, password)

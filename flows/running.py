@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from flows import processes
-from warehouse.durable import lock, make_folder, private_file, rename_durably, temporary_file
+from warehouse.durable import discard_left, lock, make_folder, private_file, rename_durably, temporary_file
 from warehouse.errors import TransientError, WarehouseBusy
 from warehouse.layout import Home
 
@@ -76,7 +76,7 @@ def remembered(home: Home) -> Running | None:
 def write(home: Home, running: Running) -> None:
     """Write down what runs."""
     make_folder(home.up)
-    with temporary_file(home.up) as temporary:
+    with temporary_file(home.up, _file(home)) as temporary:
         temporary.write_text(json.dumps(asdict(running), indent=1), encoding="utf-8")
         rename_durably(temporary, _file(home))
 
@@ -101,6 +101,7 @@ def current(home: Home) -> Running | None:
 def held(home: Home) -> Iterator[Running]:
     """Be the one ``up`` of a home; whatever a killed one left is ended first."""
     with _only(home):
+        discard_left(_file(home))
         before = remembered(home)
         if before is not None:
             processes.end(MARK, before.mark)

@@ -4,12 +4,13 @@ Belongs here: where a walk begins and what it leaves out.  Does not belong here:
 """
 
 import os
+import stat
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
 from warehouse.errors import ConfigError
 from warehouse.layout import Home
+from warehouse.reaching import resolved
 from warehouse.uri import to_path, to_uri
 
 INBOX = "inbox"
@@ -42,10 +43,12 @@ def roots_of(path: bytes, home: Home, known_roots: Iterable[str], source: str | 
     A folder that was never ingested becomes a root; roots that are already known below it keep their files.  A path
     that was named is followed if it is a symlink; only what is found below it is not.
     """
-    real = os.path.realpath(path)
-    if not os.path.lexists(real):
-        raise ConfigError(f"{os.fsdecode(path)!r} does not exist; name a file or folder that does")
-    inbox, base = (os.path.realpath(os.fsencode(folder)) for folder in (home.inbox, home.path))
+    real = resolved(path)
+    try:
+        is_folder = stat.S_ISDIR(os.lstat(real).st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        raise ConfigError(f"{os.fsdecode(path)!r} does not exist; name a file or folder that does") from None
+    inbox, base = (resolved(os.fsencode(folder)) for folder in (home.inbox, home.path))
     if (below := _below(real, inbox)) is not None:
         return [Root(INBOX, inbox, below, source)]
     if _below(real, base) is not None:
@@ -53,7 +56,7 @@ def roots_of(path: bytes, home: Home, known_roots: Iterable[str], source: str | 
     known = {to_path(location) for location in known_roots if location != INBOX}
     nearest = max((folder for folder in known if _below(real, folder) is not None), key=len, default=None)
     if nearest is None:
-        nearest = real if Path(os.fsdecode(real)).is_dir() else os.path.dirname(real)
+        nearest = real if is_folder else os.path.dirname(real)
     nested = sorted(folder for folder in known if _below(folder, real))
     return [
         Root(
@@ -72,7 +75,7 @@ def known_root(home: Home, location: str, uri: str) -> Root:
 
     Other roots were resolved when they were named: a symlink in the place of one may be anybody's.
     """
-    folder = os.path.realpath(os.fsencode(home.inbox)) if location == INBOX else to_path(location)
+    folder = resolved(os.fsencode(home.inbox)) if location == INBOX else to_path(location)
     return Root(location, folder, to_path(uri))
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from warehouse import ledger, presence
-from warehouse.durable import TEMPORARY, lock
+from warehouse.durable import TEMPORARY, discard_left, lock
 from warehouse.errors import DamagedError
 from warehouse.layout import Home
 from warehouse.ledger import Ledger, Naming
@@ -109,4 +109,4 @@ def sweep(home: Home) -> int:
     leftovers = list(home.lake.glob(f"*/{TEMPORARY}*"))
     for path in leftovers:
         path.unlink(missing_ok=True)
-    return len(leftovers)
+    return len(leftovers) + discard_left(home.tombstones) + discard_left(home.ledger)

@@ -8,6 +8,7 @@ A file that was renamed here is whole and survives a power cut, as far as the di
 
 import contextlib
 import fcntl
+import glob
 import hashlib
 import os
 import shutil
@@ -73,16 +74,46 @@ def make_folder(path: Path) -> None:
 
 
 @contextlib.contextmanager
-def temporary_file(folder: Path) -> Iterator[Path]:
-    """A new empty file in ``folder`` that goes when the block ends, unless it was renamed by then."""
+def temporary_file(folder: Path, becomes: Path | None = None) -> Iterator[Path]:
+    """A new empty file in ``folder`` that goes when the block ends, unless it was renamed by then.
+
+    Its name ends in that of what it ``becomes``, for ``discard_left``.
+    """
     make_folder(folder)
-    fd, name = tempfile.mkstemp(prefix=TEMPORARY, dir=folder)
+    fd, name = tempfile.mkstemp(prefix=TEMPORARY, suffix=f"-{becomes.name}" if becomes else "", dir=folder)
     os.close(fd)
     path = Path(name)
     try:
         yield path
     finally:
         path.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def temporary_folder(becomes: Path) -> Iterator[Path]:
+    """A new empty folder beside what something in it becomes; it goes when the block ends, with all that is in it."""
+    folder = Path(tempfile.mkdtemp(prefix=TEMPORARY, suffix=f"-{becomes.name}", dir=becomes.parent))
+    try:
+        yield folder
+    finally:
+        # It has done its work; what cannot be removed now goes as what a killed process left does.
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def discard(path: Path) -> None:
+    """Remove a file or symlink, or a folder with all that is in it; one that is gone is no error."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def discard_left(becomes: Path) -> int:
+    """Remove what killed processes left of what was to become this; how much it was.  Under the lock of its writers."""
+    unfinished = list(becomes.parent.glob(f"{TEMPORARY}*-{glob.escape(becomes.name)}"))
+    for path in unfinished:
+        discard(path)
+    return len(unfinished)
 
 
 def private_file(path: Path) -> None:

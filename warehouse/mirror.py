@@ -30,7 +30,7 @@ def write(home: Home, marks: Sequence[Mapping[str, Any]]) -> None:
     """Bring the copy to what the ledger says; what it says beyond that is lost, see ``ahead``."""
     if is_current(home, marks):
         return
-    with temporary_file(home.path) as temporary:
+    with temporary_file(home.path, home.tombstones) as temporary:
         private_file(temporary)
         temporary.write_text(_text(marks), encoding="utf-8")
         rename_durably(temporary, home.tombstones)

@@ -19,6 +19,17 @@ _WAY = FOLDER | getattr(os, "O_PATH", 0)
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
+def resolved(path: bytes) -> bytes:
+    """Where a path that a person named leads, absolute and without symlinks; as far as it goes where it ends early.
+
+    Raises ``OSError`` where that cannot be known: a symlink that could not be looked at is no folder.
+    """
+    try:
+        return os.path.realpath(path, strict=True)
+    except (FileNotFoundError, NotADirectoryError):
+        return os.path.realpath(path)
+
+
 def _enter(above: int | None, name: bytes, flags: int) -> int:
     try:
         return os.open(name, flags, dir_fd=above)

@@ -8,18 +8,17 @@ every command stops as it does without a ledger, and the same command does it al
 """
 
 import os
-import shutil
-import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 from warehouse import ledger, mirror, presence, raw_files, snapshots
-from warehouse.durable import TEMPORARY, fsync_path, rename_durably
+from warehouse.durable import fsync_path, rename_durably, temporary_folder
 from warehouse.errors import DamagedError, Deferred, LedgerError, LedgerUnreachable, Refusal
 from warehouse.layout import Home
 from warehouse.listing import lake_files
+from warehouse.reaching import resolved
 from warehouse.recount import By, Recounted, forgotten_paths, recount
 from warehouse.remains import HeldSpan, Told, lake, told
 from warehouse.strays import strays
@@ -65,12 +64,12 @@ def _behind(home: Home, url: str | None) -> str | None:
 
 def _roots(home: Home, found: Told, named: Sequence[Path]) -> Callable[[HeldSpan], list[str]]:
     """Where a file of a part lies: each root that is known and has these bytes at that uri."""
-    places = {INBOX: os.path.realpath(os.fsencode(home.inbox))}
+    places = {INBOX: resolved(os.fsencode(home.inbox))}
     for row in found.files:
         if row["root"] != INBOX:
             places[row["root"]] = to_path(row["root"])
     for path in named:
-        real = os.path.realpath(os.fsencode(path))
+        real = resolved(os.fsencode(path))
         places[to_uri(real)] = real
     others = [root for root in places if root != INBOX]
 
@@ -171,9 +170,7 @@ def restore(home: Home, url: str | None, by: By, *, roots: Sequence[Path] = (), 
     with ExitStack() as stack:
         place = home
         if url is None:
-            folder = Path(tempfile.mkdtemp(prefix=TEMPORARY, dir=home.path))
-            stack.callback(shutil.rmtree, folder, ignore_errors=True)
-            place = Home(folder)
+            place = Home(stack.enter_context(temporary_folder(home.ledger)))
         book = ledger.new_ledger(place, url)
         try:
             ledger.write(book, counted.account)

@@ -23,7 +23,7 @@ import duckdb
 import pyarrow as pa
 
 from warehouse import queries, snapshots
-from warehouse.durable import TEMPORARY, fsync_path, link_durably, lock, rename_durably, temporary_file
+from warehouse.durable import TEMPORARY, discard_left, fsync_path, link_durably, lock, rename_durably, temporary_file
 from warehouse.errors import ConfigError, DamagedError, QueryError
 from warehouse.layout import Home
 from warehouse.queries import Attach, QueryOptions
@@ -188,6 +188,7 @@ def _sweep(home: Home) -> None:
     """Remove what killed builds left; under the search lock only."""
     for path in home.indexes.glob(f"{TEMPORARY}*"):
         path.unlink(missing_ok=True)
+    discard_left(home.search)
 
 
 def remove(home: Home, *, keep: Path | None) -> int:

@@ -9,7 +9,6 @@ import functools
 import itertools
 import os
 import re
-import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,7 @@ from pathlib import Path
 import duckdb
 
 from warehouse.clock import now_us
-from warehouse.durable import TEMPORARY, hash_file, link_durably, rename_durably, uninterrupted
+from warehouse.durable import TEMPORARY, discard, discard_left, hash_file, link_durably, rename_durably, uninterrupted
 from warehouse.errors import DamagedError
 from warehouse.layout import Home
 from warehouse.schema import quoted
@@ -189,10 +188,7 @@ def sweep(home: Home) -> None:
     leftovers = (
         home.versions.glob(f"{TEMPORARY}*"),
         home.versions.glob("warehouse-*.duckdb.wal*"),
-        home.path.glob(f"{TEMPORARY}*-{home.warehouse.name}"),
     )
     for path in itertools.chain(*leftovers):
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)  # what did not fit into a build's memory
-        else:
-            path.unlink(missing_ok=True)
+        discard(path)  # a folder is what did not fit into a build's memory
+    discard_left(home.warehouse)

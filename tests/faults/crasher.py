@@ -26,7 +26,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager, nullcontext, suppress
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -267,8 +267,7 @@ def restore_in_place() -> None:
     """Mutant: a ledger that is made anew stands under its name before it holds anything."""
     from warehouse import rebuild
 
-    rebuild.tempfile = SimpleNamespace(mkdtemp=lambda **options: str(options["dir"]))
-    rebuild.shutil = SimpleNamespace(rmtree=lambda *_arguments, **_options: None)
+    rebuild.temporary_folder = lambda becomes: nullcontext(becomes.parent)
     rebuild._aside = rebuild.rename_durably = lambda *_paths: None
 
 
@@ -328,7 +327,9 @@ HELD: list[Any] = []
 
 def place(path: str) -> str:
     """A name in the home without what differs from file to file."""
-    return re.sub(r"\.tmp-[^/]*?(?=$|-warehouse|\.wal|\.tmp)|[0-9a-f]{32}-[0-9a-f]{16}|\d{8}", "*", path)
+    return re.sub(
+        r"\.tmp-[^/]*?(?=$|-warehouse|-ledger|-search|\.wal|\.tmp)|[0-9a-f]{32}-[0-9a-f]{16}|\d{8}", "*", path
+    )
 
 
 def ours(frame: Any) -> list[str]:

@@ -221,6 +221,9 @@ def test_kills_of_a_forgetting_leave_it_undone_or_finished_by_the_next_ingest(
         [call for call in calls if call.kind == kind and call.path.startswith(path) and ".tmp" not in call.path][-1]
         for kind, path in stages
     ]
+    # Before, while the tombstone is copied.
+    copied = next(call for call in calls if call.kind == "fsync" and call.path.endswith("-ledger.tombstones"))
+    moments.insert(0, copied)
     assert [call.number for call in moments] == sorted({call.number for call in moments}), "in this order"
     campaign(crashers, [(call, "before") for call in moments], expected, copy_of=home, work="forget")
 

@@ -25,7 +25,8 @@ def ended(mill: Any) -> list[str]:
         if answer.code:
             return [answer.err]
     assert mill.ingest(workers=0).failures == []
-    return list(mill.problems(deep=True))
+    lying = [f"left lying about: {path.relative_to(mill.home)}" for path in mill.home.rglob(".tmp-*")]
+    return [*mill.problems(deep=True), *lying]
 
 
 @dataclass

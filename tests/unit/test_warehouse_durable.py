@@ -15,11 +15,13 @@ import pytest
 from warehouse.durable import (
     TEMPORARY,
     copy_file,
+    discard_left,
     link_durably,
     lock,
     make_folder,
     rename_durably,
     temporary_file,
+    temporary_folder,
     uninterrupted,
 )
 from warehouse.errors import WarehouseBusy
@@ -259,3 +261,25 @@ class TestUninterrupted:
         thread.start()
         thread.join()
         assert came == [signal.SIGTERM]
+
+
+def test_only_what_was_to_become_a_file_is_discarded(tmp_path: Path) -> None:
+    final = tmp_path / "a[1].txt"
+    with temporary_file(tmp_path, final) as temporary:
+        temporary.with_name(f"{temporary.name}.csv").touch()
+        temporary.with_name(f"{TEMPORARY}x-a1.txt").touch()
+        with temporary_folder(final) as folder:
+            (folder / "in it").touch()
+            (tmp_path / f"{TEMPORARY}{os.getpid()}-{final.name}").symlink_to("nowhere")
+            final.touch()
+            assert discard_left(final) == 3
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(
+        [final.name, f"{TEMPORARY}x-a1.txt", f"{temporary.name}.csv"]
+    )
+
+
+def test_a_temporary_folder_goes_with_all_that_is_in_it(tmp_path: Path) -> None:
+    with temporary_folder(tmp_path / "final") as folder:
+        (folder / "deep").mkdir()
+        (folder / "deep" / "file").touch()
+    assert list(tmp_path.iterdir()) == []

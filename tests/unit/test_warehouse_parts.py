@@ -240,8 +240,15 @@ def test_a_sweep_removes_what_killed_runs_left_and_nothing_else(home: Home, resu
     kept = written(home, results)
     for kind in kept:
         (home.lake / kind / f"{TEMPORARY}left").write_bytes(b"half a part")
-    assert clean.sweep(home) == 2
+    (home.path / f"{TEMPORARY}left-{home.tombstones.name}").write_bytes(b"half a copy")
+    (home.path / f"{TEMPORARY}left-{home.ledger.name}").mkdir()
+    (home.path / f"{TEMPORARY}left-{home.ledger.name}" / home.ledger.name).write_bytes(b"half a ledger")
+    others = [home.path / f"{TEMPORARY}of an analyst", home.path / f"{TEMPORARY}1-{home.warehouse.name}", home.ledger]
+    for path in others:
+        path.touch()
+    assert clean.sweep(home) == 4
     assert clean.sweep(home) == 0
+    assert all(path.exists() for path in others)
     assert all(parts.problem(home, part) is None for part in kept.values())
 
 

@@ -14,10 +14,12 @@ import pytest
 from tasks import ingest_batch as batch_work
 from tasks.hashing import hashed
 from tasks.ingest_batch import _Contents
+from tasks.roots import roots_of
 from warehouse import raw_files, walking
 from warehouse.errors import Deferred
+from warehouse.layout import Home
 from warehouse.raw_files import look
-from warehouse.reaching import FOLDER, Reach, reach
+from warehouse.reaching import FOLDER, Reach, reach, resolved
 from warehouse.records import Batch, RawFile
 from warehouse.vocabulary import DeferReason
 
@@ -320,3 +322,24 @@ def test_a_folder_that_can_only_be_listed_is(inbox: Inbox, obedient: Obedient) -
     assert [(entry.path, type(entry.error)) for entry in found] == [
         (b"src/d/notes.txt", PermissionError), (b"src/d/other.txt", PermissionError),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("trouble", [errno.EIO, errno.EACCES])
+def test_where_a_symlink_leads_is_not_guessed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trouble: int) -> None:
+    """A name that cannot be looked at may be a symlink: what it stands for is another folder than itself."""
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real")
+    link, lstat = os.fsencode(tmp_path / "link"), os.lstat
+    assert resolved(link) == os.fsencode(tmp_path.resolve() / "real")
+    assert resolved(link + b"/to/come") == os.fsencode(tmp_path.resolve() / "real" / "to" / "come")
+
+    def broken(path: bytes, **more: Any) -> os.stat_result:
+        if path == link:
+            raise OSError(trouble, os.strerror(trouble), path)
+        return lstat(path, **more)
+
+    monkeypatch.setattr(os, "lstat", broken)
+    with pytest.raises(OSError, match=os.strerror(trouble)):
+        resolved(link)
+    with pytest.raises(OSError, match=os.strerror(trouble)):
+        roots_of(link, Home(tmp_path / "home"), (), None)

@@ -131,8 +131,11 @@ def test_a_new_index_takes_the_place_of_the_old(new_mill: Callable[..., Any]) ->
     assert list(search.behind(layout)) == [1]
     assert search.find(layout, "Zirkus") == [], "what has gone is not found, though the index still has it"
     assert search.find(layout, "Oper") == []
+    killed = layout.path / f".tmp-1-{layout.search.name}"
+    killed.symlink_to("nowhere")
     for _ in range(3):
         search.build(layout)
+    assert not killed.is_symlink()
     assert len(search.find(layout, "Oper")) == 1
     assert [path.name for path in sorted(layout.indexes.iterdir())] == [
         "search-00000003.duckdb", "search-00000004.duckdb",
