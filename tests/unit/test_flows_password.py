@@ -124,3 +124,15 @@ def test_a_person_is_told_the_file(home: Home, url: str) -> None:
     assert "\n" not in text
     assert f'{CLIENT}="$(cat {home.password})"' in text
     assert str(password.kept(home)) not in text
+
+
+def test_what_a_killed_up_left_goes(home: Home) -> None:
+    """Half a password, and half a note of what runs; the names of others stay."""
+    left = [home.prefect / ".tmp-x-password", home.up / ".tmp-x-running.json"]
+    others = [home.prefect / ".tmp-x", home.up / "running.json.old"]
+    for path in [*left, *others]:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    password.settle(home)
+    with running.held(home):
+        assert [path for path in [*left, *others] if path.exists()] == others
