@@ -7,7 +7,6 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -60,25 +59,3 @@ def mutated(tmp_path: Path) -> Callable[[str], dict[str, str]]:
         return {"PYTHONPATH": str(folder)}
 
     return write
-
-
-def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """What the campaigns of this run were worth: faults, how many of them differ, and the places that they hit."""
-    faults, survived, missed = 0, 0, list[str]()
-    points, sites = set[tuple[Any, ...]](), set[tuple[str, ...]]()
-    for reports in terminalreporter.stats.values():
-        for report in reports:
-            found = dict(getattr(report, "user_properties", ())) if getattr(report, "when", "") == "call" else {}
-            faults += int(found.get("faults", 0))
-            survived += int(found.get("survived", 0))
-            missed += found.get("missed", ())
-            points |= {tuple(point) for point in found.get("points", ())}
-            sites |= {tuple(site) for site in found.get("sites", ())}
-    if faults:
-        lines = len({site[2] for site in sites})
-        terminalreporter.write_line(
-            f"faults: {faults} tried at {len(points)} points, {survived} survived; "
-            f"{len(sites)} kinds of calls, from {lines} code paths"
-        )
-        for moment in missed:
-            terminalreporter.write_line(f"did not come: {moment}")
