@@ -22,7 +22,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tasks import version
-from tasks.document import DocumentOptions, documents_of
+from tasks.document import documents_of
+from tasks.options import DocumentOptions
 from tasks.readers import ReadOptions
 from tasks.text import language
 from warehouse.records import FileResult, RawFile, Stamp

@@ -21,16 +21,17 @@ from flows.summary import Outcome, Progress
 from tasks import plan, version
 from tasks.direct import Failure
 from tasks.discover import DiscoverOptions, Search
+from tasks.options import BatchOptions, CutLimits
 from tasks.pool import Pool
 from tasks.roots import Root
-from warehouse import ledger, memory
+from tasks.template import Template
+from warehouse import ledger
 from warehouse.layout import Home
 from warehouse.ledger import Ledger
 from warehouse.records import Batch, RawFile, Receipt, Sighting
 from warehouse.vocabulary import DeferReason, RunStatus
 
 if TYPE_CHECKING:
-    from tasks.ingest_batch import BatchOptions
     from warehouse.draft import Draft
     from warehouse.loader import Published
 
@@ -57,7 +58,7 @@ class Stages(Protocol):
         """What may be new below the roots."""
 
     def process(
-        self, home: Home, batches: Iterable[Batch], options: "BatchOptions", pool: Pool | None = None
+        self, home: Home, batches: Iterable[Batch], options: BatchOptions, pool: Pool | None = None
     ) -> Iterator[Receipt | Failure]:
         """The receipts or the failure of each batch, in order; of a batch that is cut, a receipt a cut."""
 
@@ -78,8 +79,17 @@ class Stages(Protocol):
 class Run:
     """One execution: counts, commits and publishes while the stages hand over their results."""
 
-    def __init__(self, settings: Settings, stages: Stages, book: Ledger, progress: Progress, flow: str) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        stages: Stages,
+        book: Ledger,
+        progress: Progress,
+        flow: str,
+        template: Template | None = None,
+    ) -> None:
         self.settings, self.stages, self.book, self.progress = settings, stages, book, progress
+        self._template = template
         self.home = settings.layout
         self.outcome = Outcome(run_id=str(uuid.uuid4()))
         self.pipeline_version, self.settings_fingerprint = version.pipeline_version(), settings.fingerprint()
@@ -98,12 +108,8 @@ class Run:
         )
 
     @cached_property
-    def batch_options(self) -> "BatchOptions":
-        """What a worker must know besides the files; imported when there are some, while workers get warm."""
-        from tasks.document import CutLimits
-        from tasks.ingest_batch import BatchOptions
-
-        memory.give_back()
+    def batch_options(self) -> BatchOptions:
+        """What a worker must know besides the files."""
         return BatchOptions(
             document=self.settings.document_options(),
             cut=CutLimits(cut_bytes=self.settings.batch_bytes, cut_records=self.settings.batch_records),
@@ -184,12 +190,14 @@ class Run:
         self,
         files: Iterable[RawFile],
         total: int,
+        size_bytes: int,
         pool: Pool | None,
         on_commit: Callable[[Receipt], None] | None = None,
     ) -> None:
         """Batch after batch, committed in order; publishes on the way when enough time has gone.
 
-        The files come in the order of plans, as workers can take them; ``total`` is how many there are at most.
+        The files come in the order of plans, as workers can take them; ``total`` is how many there are at most, with
+        at most ``size_bytes``.
         """
         limits = plan.BatchLimits(batch_bytes=self.settings.batch_bytes, batch_files=self.settings.batch_files)
         left: dict[int, int] = {}
@@ -200,7 +208,7 @@ class Run:
                 left[batch.number] = len(batch.files)
                 yield batch
 
-        every = counted(plan.batches(files, limits))
+        every = counted(plan.batches(files, limits, total, size_bytes))
         if (first := next(every, None)) is None:
             return
         batches = itertools.chain([first], every)
@@ -239,7 +247,7 @@ class Run:
         is_large = files > 1 and (files > self.settings.batch_files or size_bytes > self.settings.batch_bytes)
         if not (is_large or (files and is_suspect)) or not self.settings.workers:
             return nullcontext()
-        return Pool(self.settings.pool_options(), is_careful=is_suspect)
+        return Pool(self.settings.pool_options(), is_careful=is_suspect, template=self._template)
 
     def _load_beside(self) -> None:
         """From now on load what is committed while workers work."""

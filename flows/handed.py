@@ -10,18 +10,20 @@ from dataclasses import dataclass
 
 from flows.summary import Outcome, Progress
 from tasks.roots import Root
+from tasks.template import Template
 
 
 @dataclass(slots=True)
 class Handed:
-    """Where the run reports to, and where it looks; ``outcome`` is there once the run's data work has ended well.
+    """Where the run reports to, where it looks, and what its workers are forked from.
 
-    ``flow_run_id`` is what the server knows the run by.  Roots hold names from outside, which need not be text and are
-    none of Prefect's business.
+    ``outcome`` is there once the run's data work has ended well; ``flow_run_id`` is what the server knows the run by.
+    Roots hold names from outside, which need not be text and are none of Prefect's business.
     """
 
     progress: Progress | None = None
     roots: Sequence[Root] | None = None
+    template: Template | None = None
     outcome: Outcome | None = None
     flow_run_id: str | None = None
 

@@ -60,7 +60,13 @@ def ingest(
     names = [to_path(path) for path in paths]
     with reported(handed.progress) as report:
         handed.outcome = outcome = run.ingest(
-            chosen, tracked, names, source=source or None, roots=handed.roots, progress=report
+            chosen,
+            tracked,
+            names,
+            source=source or None,
+            roots=handed.roots,
+            progress=report,
+            template=handed.template,
         )
         report.outcome(chosen, outcome)
         _tell_at_last()

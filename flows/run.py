@@ -20,6 +20,7 @@ from tasks.discover import DiscoverOptions, Discovery, Search, discover
 from tasks.hashing import Hasher
 from tasks.replay import again
 from tasks.roots import Root, known_root, roots_of
+from tasks.template import Template
 from tasks.text import language
 from warehouse import clean, ledger, memory, presence
 from warehouse.durable import lock
@@ -140,7 +141,7 @@ def _record(run: Run, search: Search) -> None:
         search.is_awaited and ledger.has_put_off(run.book, HINDRANCES)
     )
     with run.pool(search.total, search.size_bytes, is_suspect=is_suspect) as pool:
-        run.process(new(pool.hasher if pool is not None else None), search.total, pool, committed)
+        run.process(new(pool.hasher if pool is not None else None), search.total, search.size_bytes, pool, committed)
     run.commit_sightings(found.sightings, found.gone)
     finished = ledger.finished_contents(run.book, {file.file_id for file in found.copies})
     copies = [file for file in found.copies if file.file_id in finished]
@@ -156,14 +157,18 @@ def ingest(
     source: str | None = None,
     roots: Sequence[Root] | None = None,
     progress: Progress | None = None,
+    template: Template | None = None,
 ) -> Outcome:
-    """Ingest files and folders, the inbox where none is named, only ``roots`` where they are; waits for another run."""
+    """Ingest files and folders, the inbox where none is named, only ``roots`` where they are; waits for another run.
+
+    Workers are forked from ``template`` where one was begun (``flows.early``).
+    """
     progress = progress or Progress()
     if settings.cache is not None:
         language.configure(settings.cache)
     with exclusive(settings, progress) as book:
         roots = _roots(settings, book, paths, source) if roots is None else roots
-        run = Run(settings, stages, book, progress, "ingest")
+        run = Run(settings, stages, book, progress, "ingest", template)
         with run.recorded():
             with run.timed("discover"):
                 found = stages.discover(
@@ -203,8 +208,9 @@ def replay(
                 roots = [known_root(settings.layout, root, uri) for root, uri in unread]
                 _record(run, stages.discover(book, roots, _discover_options(settings), reread=True))
             run.is_replay = True
-            with run.pool(len(chosen.files), sum(file.stamp.size_bytes for file in chosen.files)) as pool:
-                run.process(sorted(chosen.files, key=plan.order), len(chosen.files), pool)
+            count, nbytes = len(chosen.files), sum(file.stamp.size_bytes for file in chosen.files)
+            with run.pool(count, nbytes) as pool:
+                run.process(sorted(chosen.files, key=plan.order), count, nbytes, pool)
             run.outcome.count("replaced", ledger.replaced_documents(book, run.outcome.run_id))
             return run.finish()
 

@@ -25,7 +25,7 @@ from warehouse.errors import ConfigError
 from warehouse.layout import Home
 
 if TYPE_CHECKING:
-    from tasks.document import DocumentOptions
+    from tasks.options import DocumentOptions
     from tasks.pool import PoolOptions
 
 PREFIX = "NEWSMILL_"
@@ -138,8 +138,8 @@ class Settings(BaseModel):
 
     def document_options(self, *, reader: str | None = None, language: str | None = None) -> "DocumentOptions":
         """How files are read, as the readers want it."""
-        from tasks.document import DocumentOptions
-        from tasks.readers import ReadOptions
+        from tasks.options import DocumentOptions
+        from tasks.readers.options import ReadOptions
 
         return DocumentOptions(
             read=ReadOptions(encoding=self.encoding, **{name: getattr(self, name) for name in GUARDS}),

@@ -13,6 +13,7 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 from tasks.discover import DiscoverOptions, Search
+from tasks.options import BatchOptions
 from tasks.pool import Pool
 from tasks.roots import Root
 from warehouse import memory
@@ -21,7 +22,6 @@ from warehouse.ledger import Ledger
 from warehouse.records import Batch, Receipt
 
 if TYPE_CHECKING:
-    from tasks.ingest_batch import BatchOptions
     from warehouse.draft import Draft
     from warehouse.loader import Published
 
@@ -49,7 +49,7 @@ def discover(
 
 
 def process(
-    home: Home, batches: Iterable[Batch], options: "BatchOptions", pool: Pool | None = None
+    home: Home, batches: Iterable[Batch], options: BatchOptions, pool: Pool | None = None
 ) -> Iterator[Receipt | Failure]:
     """The receipts or the failure of each batch, in the order of the batches, as soon as they are there.
 
@@ -71,7 +71,7 @@ def process(
             yield from _taken(waiting.popleft())
 
 
-def attempt(home: Home, batch: Batch, options: "BatchOptions", pool: Pool | None = None) -> Iterator[Receipt | Failure]:
+def attempt(home: Home, batch: Batch, options: BatchOptions, pool: Pool | None = None) -> Iterator[Receipt | Failure]:
     """The receipts of one batch, or how it failed."""
     try:
         if pool is None:
@@ -86,7 +86,7 @@ def attempt(home: Home, batch: Batch, options: "BatchOptions", pool: Pool | None
 
 
 def _hand_over(
-    results: SimpleQueue[Receipt | Failure | None], home: Home, batch: Batch, options: "BatchOptions", pool: Pool
+    results: SimpleQueue[Receipt | Failure | None], home: Home, batch: Batch, options: BatchOptions, pool: Pool
 ) -> None:
     try:
         for result in attempt(home, batch, options, pool):

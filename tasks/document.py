@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import BinaryIO
 
 from tasks import record
-from tasks.readers import ReadOptions
+from tasks.options import CutLimits, DocumentOptions
 from tasks.readers.opening import opened
 from tasks.text import paragraphs
 from tasks.text.language import Blocks, Detection, detect_many, label_blocks
@@ -25,39 +25,7 @@ from warehouse.errors import Deferred
 from warehouse.records import FileResult, ParagraphRow, RawDocument, RawFile, Reject, Segments
 from warehouse.uri import name_of
 
-__all__ = ["PREVIEW_CHARACTERS", "Cut", "CutLimits", "DocumentOptions", "cuts", "documents_of", "preview"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DocumentOptions:
-    """What a person can set that changes a row; its fingerprint is part of every batch id.
-
-    ``fields`` holds for a source, or for ``default``, the names of its fields as ``ReadOptions.fields`` takes them.
-    """
-
-    read: ReadOptions = field(default_factory=ReadOptions)
-    reader: str | None = None
-    language: str | None = None
-    fields: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = ()
-
-    def reading(self, source: str) -> ReadOptions:
-        """How files of a source are read."""
-        if not self.fields:
-            return self.read
-        named = dict(self.fields)
-        return replace(self.read, fields=named.get(source, named.get("default", ())))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CutLimits:
-    """How much is held at once, whichever comes first; only records of big or packed files ever come that far.
-
-    ``cut_bytes`` counts decoded characters, or what a record was long where that is more; ``cut_records`` bounds the
-    rows that short records make.
-    """
-
-    cut_bytes: int = 8_000_000
-    cut_records: int = 10_000
+__all__ = ["PREVIEW_CHARACTERS", "Cut", "cuts", "documents_of", "preview"]
 
 
 OnRecord = Callable[[RawFile, RawDocument], None]

@@ -7,11 +7,11 @@ Prefect, none of which this module reaches; a contract checks it.
 import io
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import BinaryIO
 
 from tasks import plan
-from tasks.document import CutLimits, DocumentOptions, cuts
+from tasks.document import cuts
+from tasks.options import BatchOptions
 from warehouse import batches, parts, raw_files
 from warehouse.errors import Deferred
 from warehouse.layout import Home
@@ -21,16 +21,6 @@ from warehouse.vocabulary import DeferReason, FileStatus
 
 # A larger file is read in pieces: no less than an ordinary batch, whose files are held whole.
 WHOLE_BYTES = 8_000_000
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BatchOptions:
-    """What a worker must know besides the files."""
-
-    document: DocumentOptions
-    pipeline_version: str
-    settings_fingerprint: str
-    cut: CutLimits = field(default_factory=CutLimits)
 
 
 def _outcome(result: FileResult, with_documents: set[str]) -> Sighting:

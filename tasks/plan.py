@@ -11,6 +11,11 @@ from warehouse.errors import Deferred
 from warehouse.records import Batch, RawFile, Receipt, Sighting
 from warehouse.vocabulary import DeferReason, FileStatus, Reason, Stage
 
+# What a batch need not be smaller than: to write and to commit less costs more than a worker that waits.
+_LEAST_BYTES, _LEAST_FILES = 2_000_000, 750
+# A batch takes no more than this share of what is left, so that workers come to the end at nearly the same time.
+_SHARE = 4
+
 # In how many runs, one after the other, a file's worker is killed until the file is refused.
 KILLED_RUNS = 3
 
@@ -26,21 +31,38 @@ class BatchLimits:
     batch_bytes: int = 8_000_000
     batch_files: int = 3_000
 
+    def before_end(self, files: int, nbytes: int) -> "BatchLimits":
+        """The limits of the next batch where so much is left: less towards the end (docs/decisions/0019).
+
+        >>> BatchLimits().before_end(8_000, 20_000_000)
+        BatchLimits(batch_bytes=5000000, batch_files=2000)
+        """
+        return BatchLimits(
+            batch_bytes=min(self.batch_bytes, max(nbytes // _SHARE, _LEAST_BYTES)),
+            batch_files=min(self.batch_files, max(files // _SHARE, _LEAST_FILES)),
+        )
+
 
 def order(file: RawFile) -> tuple[str, str, str]:
     """The order of files in batches: by source and uri, whatever order they were found in."""
     return file.source, file.uri, file.root
 
 
-def batches(files: Iterable[RawFile], limits: BatchLimits) -> Iterator[Batch]:
+def batches(files: Iterable[RawFile], limits: BatchLimits, count: int = 0, nbytes: int = 0) -> Iterator[Batch]:
     """Cut files that come in ``order`` into batches: the same files give the same batches, wherever and however often.
 
-    A batch is handed on as soon as it is full.  A file that is larger than the limit is a batch of its own.
+    A batch is handed on as soon as it is full.  A file that is larger than the limit is a batch of its own.  Where the
+    ``count`` of the files and their ``nbytes`` are known, and are more than one batch, the last ones are smaller.
     """
     number, members, size = 0, list[RawFile](), 0
+    left, left_bytes = count, nbytes
+    is_several = left > limits.batch_files or left_bytes > limits.batch_bytes
+    current = limits.before_end(left, left_bytes) if is_several else limits
     for file in files:
-        if members and (size + file.stamp.size_bytes > limits.batch_bytes or len(members) >= limits.batch_files):
+        if members and (size + file.stamp.size_bytes > current.batch_bytes or len(members) >= current.batch_files):
             yield Batch(number=number, files=tuple(members))
+            left, left_bytes = left - len(members), left_bytes - size
+            current = limits.before_end(left, left_bytes) if is_several else limits
             number, members, size = number + 1, [], 0
         members.append(file)
         size += file.stamp.size_bytes

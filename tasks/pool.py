@@ -1,8 +1,8 @@
 """A pool of light worker processes: who works on which batch, and what it means when one dies.
 
-Belongs here: starting, killing and replacing workers, and halving a batch until the file that kills is alone.  Does not
-belong here: what runs in them (``tasks.worker``), whose doing their end is (``tasks.watched``), how batches are cut
-(``tasks.plan``).
+Belongs here: forking, killing and replacing workers, and halving a batch until the file that kills is alone.  Does not
+belong here: what they are forked from (``tasks.template``), what runs in them (``tasks.worker``), whose doing their end
+is (``tasks.watched``), how batches are cut (``tasks.plan``).
 
 Only batches and paths go in, only receipts and hashes come out.  A file that alone kills its worker, or keeps it busy
 beyond its time, is rejected as ``crash`` or ``timeout``, by a sighting in the ledger: how long a machine takes is no
@@ -12,17 +12,17 @@ property of the bytes.  One whose worker stood still or was killed from outside 
 import contextlib
 import select
 import socket
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 from tasks import plan
 from tasks.hashing import Hashed, Hasher, hashed, joined, unhashed
+from tasks.options import BatchOptions
+from tasks.template import Template
 from tasks.turns import Turns
 from tasks.watched import Died, StoodStill, Worker, died, look_seconds, stood_still
 from tasks.worker import BATCH, FORK, HASH, LEAVE, REAP, WARM
@@ -30,10 +30,6 @@ from warehouse.errors import Deferred, NewsmillError, TransientError
 from warehouse.layout import Home
 from warehouse.records import Batch, Receipt
 from warehouse.vocabulary import DeferReason, Reason
-
-if TYPE_CHECKING:
-    # What batches are worked on with is imported where that is done.
-    from tasks.ingest_batch import BatchOptions
 
 # A disk that is slower than this has failed.
 _LEAST_BYTES_A_SECOND = 1_000_000
@@ -52,14 +48,19 @@ class PoolOptions:
     memory_bytes: int = 2_000_000_000
     cache: Path | None = None
 
+    def template(self) -> Template:
+        """Begin the process that such workers are forked from."""
+        return Template(self.memory_bytes, self.cache)
+
 
 class Pool:
     """Workers that are forked as they are needed; safe to use from several threads, each holds one worker at a time.
 
-    ``is_careful``: one of the files may kill or hold whoever hashes it, too.
+    ``is_careful``: one of the files may kill or hold whoever hashes it, too.  ``template``: one that was begun before,
+    with the same options, and is the pool's from now on.
     """
 
-    def __init__(self, options: PoolOptions, *, is_careful: bool = False) -> None:
+    def __init__(self, options: PoolOptions, *, is_careful: bool = False, template: Template | None = None) -> None:
         self._options, self.is_careful = options, is_careful
         self._idle: list[Worker] = []
         self._lock = threading.Lock()
@@ -68,12 +69,8 @@ class Pool:
         # At which jobs a worker stood still and none has answered since: one disk may hang while another does not.
         self._still: set[str] = set()
         self.hasher = PoolHasher(self)
-        self._control, theirs = socket.socketpair()
-        command = [sys.executable, "-P", "-m", "tasks.worker", str(theirs.fileno()), str(options.memory_bytes)]
-        if options.cache is not None:
-            command.append(str(options.cache))
-        self._template = subprocess.Popen(command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL)
-        theirs.close()
+        self._template = template or options.template()
+        self._control = self._template.control
 
     @property
     def workers(self) -> int:
@@ -94,13 +91,8 @@ class Pool:
 
     def close(self) -> None:
         """End all processes."""
-        # The template kills its workers when it sees this end closed; whoever waits for one gets an end of file.
-        self._control.close()
-        try:
-            self._template.wait(10)
-        except subprocess.TimeoutExpired:
-            self._template.kill()
-            self._template.wait()
+        # The template kills its workers; whoever waits for one gets an end of file.
+        self._template.close()
         self.hasher.close()
 
     def __enter__(self) -> Self:
@@ -109,7 +101,7 @@ class Pool:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def run(self, home: Home, batch: Batch, options: "BatchOptions", *, is_last_try: bool = False) -> Iterator[Receipt]:
+    def run(self, home: Home, batch: Batch, options: BatchOptions, *, is_last_try: bool = False) -> Iterator[Receipt]:
         """The receipts of a batch: one, or one a cut; where a file kills its worker, those of the pieces around it.
 
         Raises what the work raised, if that is the home's trouble or a passing one.
@@ -118,9 +110,7 @@ class Pool:
         if trouble is not None and left.files:
             yield from self._around(home, left, options, trouble, is_last_try=is_last_try)
 
-    def _tried(
-        self, home: Home, batch: Batch, options: "BatchOptions"
-    ) -> Generator[Receipt, None, tuple[Batch, object]]:
+    def _tried(self, home: Home, batch: Batch, options: BatchOptions) -> Generator[Receipt, None, tuple[Batch, object]]:
         """What one worker makes of a batch; what is left of it then, and the trouble with that."""
         left, trouble = batch, None
         for answer in self._answers((BATCH, home, batch, options), self._options.batch_seconds):
@@ -132,7 +122,7 @@ class Pool:
         return left, trouble
 
     def _around(
-        self, home: Home, left: Batch, options: "BatchOptions", trouble: object, *, is_last_try: bool = False
+        self, home: Home, left: Batch, options: BatchOptions, trouble: object, *, is_last_try: bool = False
     ) -> Iterator[Receipt]:
         """The receipts of the pieces around a trouble."""
         # What cannot be imported is the machine's trouble, too: the limit of open files, say.
@@ -151,7 +141,7 @@ class Pool:
         else:
             yield _unread(left, end, options)
 
-    def _past(self, home: Home, options: "BatchOptions", left: Batch, end: Died) -> Iterator[Receipt]:
+    def _past(self, home: Home, options: BatchOptions, left: Batch, end: Died) -> Iterator[Receipt]:
         """The receipts of the pieces around what a worker waits for; where both halves wait it is the machine."""
         if len(left.files) == 1:
             yield _unread(left, end, options)
@@ -292,5 +282,5 @@ class PoolHasher(Hasher):
         self._threads.shutdown(cancel_futures=True)
 
 
-def _unread(left: Batch, end: Died, options: "BatchOptions") -> Receipt:
+def _unread(left: Batch, end: Died, options: BatchOptions) -> Receipt:
     return plan.unread(left, end.reason, end.detail, options.pipeline_version, options.settings_fingerprint)

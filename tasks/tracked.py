@@ -20,7 +20,7 @@ from prefect.futures import PrefectFuture
 from tasks import direct, plan
 from tasks.direct import Failure
 from tasks.discover import DiscoverOptions, Search
-from tasks.ingest_batch import BatchOptions, ingest_batch
+from tasks.options import BatchOptions
 from tasks.pool import Pool
 from tasks.roots import Root
 from warehouse.draft import Draft
@@ -66,11 +66,18 @@ class Cutting:
         self.receipts: Iterator[Receipt] | None = None
         self.is_done = False
 
+    def _work(self) -> Callable[[Home, Batch, BatchOptions], Iterator[Receipt]]:
+        if self.pool is not None:
+            return self.pool.run
+        # Imported where it is worked on: with workers this process needs none of it.
+        from tasks.ingest_batch import ingest_batch
+
+        return ingest_batch
+
     def next(self) -> Receipt | None:
         """The next receipt; None where there is no more."""
         if self.receipts is None:
-            work = ingest_batch if self.pool is None else self.pool.run
-            self.receipts = work(self.home, self.left, self.options)
+            self.receipts = self._work()(self.home, self.left, self.options)
         try:
             receipt = next(self.receipts, None)
         except Exception:

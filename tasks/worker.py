@@ -41,7 +41,8 @@ def warm(cache: Path | None) -> None:
 
     memory.give_back()
     from tasks import ingest_batch  # noqa: F401 - imported for every child
-    from tasks.document import DocumentOptions, documents_of
+    from tasks.document import documents_of
+    from tasks.options import DocumentOptions
     from tasks.text import language
     from tasks.text.language import second_opinion
     from warehouse.records import RawFile, Stamp

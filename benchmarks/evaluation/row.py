@@ -7,7 +7,8 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from tasks.document import DocumentOptions, documents_of
+from tasks.document import documents_of
+from tasks.options import DocumentOptions
 from warehouse.records import FileResult, RawFile, Stamp
 
 OPTIONS = DocumentOptions()

@@ -4,11 +4,13 @@ Belongs here: its arguments.  Does not belong here: the ingest.
 """
 
 import os
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 
+from flows import early
 from flows.cli.arguments import DEFAULT, Common, Format
 from flows.cli.render import Bar, show, show_outcome
 from flows.summary import Outcome
@@ -48,27 +50,29 @@ def ingest(
     """
     settings = common.settings
     names = [os.fsencode(path) for path in paths]
-    from flows import run
+    with nullcontext() if dry_run else early.template(settings, names) as template:
+        # All that a run imports comes behind the process that is imported beside it.
+        from flows import run
 
-    run.check(settings, names, source)
-    if dry_run:
-        show_outcome(run.dry_run(settings, names, source=source), format)
-        return 0
-    with Bar() as bar:
-        if direct:
-            from tasks import direct as stages
+        run.check(settings, names, source)
+        if dry_run:
+            show_outcome(run.dry_run(settings, names, source=source), format)
+            return 0
+        with Bar() as bar:
+            if direct:
+                from tasks import direct as stages
 
-            outcome = run.ingest(settings, stages, names, source=source, progress=bar)
-        else:
-            from flows.cli import orchestrator
+                outcome = run.ingest(settings, stages, names, source=source, progress=bar, template=template)
+            else:
+                from flows.cli import orchestrator
 
-            def call() -> Outcome:
-                from flows.ingest import ingest as flow
+                def call() -> Outcome:
+                    from flows.ingest import ingest as flow
 
-                absolute = [to_uri(os.path.abspath(name)) for name in names]
-                return flow(paths=absolute, source=source or "", settings=common.flags())
+                    absolute = [to_uri(os.path.abspath(name)) for name in names]
+                    return flow(paths=absolute, source=source or "", settings=common.flags())
 
-            outcome = orchestrator.tracked(settings, bar, call)
+                outcome = orchestrator.tracked(settings, bar, call, template)
     show_outcome(outcome, format)
     if profile and format == "table":
         show(stages_of(outcome), ["stage", "of", "seconds", "share", "µs a document"], format)

@@ -82,7 +82,8 @@ def inspect(
 
 
 def _inspected(files: tuple[Path, ...], options: Any) -> Iterator[dict[str, Any]]:
-    from tasks.document import CutLimits, cuts
+    from tasks.document import cuts
+    from tasks.options import CutLimits
 
     decoded: dict[tuple[str, int], str] = {}
 

@@ -7,6 +7,7 @@ import contextlib
 import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from flows import password, processes, running, settings
 from flows.cli.render import Bar
@@ -14,6 +15,9 @@ from flows.server import answers, refusal, shown, tell_at_last
 from flows.settings import Settings
 from flows.summary import Outcome, RunFailed
 from warehouse.errors import TransientError
+
+if TYPE_CHECKING:
+    from tasks.template import Template
 
 
 @contextlib.contextmanager
@@ -76,7 +80,7 @@ def _server(bar: Bar, hint: str) -> Iterator[None]:
             watcher.communicate(b"stopped\n")
 
 
-def tracked(chosen: Settings, bar: Bar, call: Callable[[], Outcome]) -> Outcome:
+def tracked(chosen: Settings, bar: Bar, call: Callable[[], Outcome], template: "Template | None" = None) -> Outcome:
     """Call a flow under Prefect: a person's own server, that of ``newsmill up`` where it runs, else a temporary one."""
     up = running.current(chosen.layout)
     settings.prepare_prefect(chosen.layout, up.api_url if up is not None and up.is_ready else None)
@@ -88,7 +92,7 @@ def tracked(chosen: Settings, bar: Bar, call: Callable[[], Outcome]) -> Outcome:
 
         from flows.handed import HANDED, Handed
 
-        handed = Handed(progress=bar)
+        handed = Handed(progress=bar, template=template)
         token = HANDED.set(handed)
         try:
             with tags(settings.TAG, processes.tag()):

@@ -52,7 +52,8 @@ def warm() -> None:
     import flows.cli.publish
     import flows.cli.replay
     import flows.cli.verify  # noqa: F401 - the same
-    from tasks.document import DocumentOptions, documents_of
+    from tasks.document import documents_of
+    from tasks.options import DocumentOptions
     from tasks.text import language
     from tasks.text.language import second_opinion
     from warehouse import ledger
@@ -381,10 +382,10 @@ def arm(order: dict[str, Any]) -> Callable[[], int]:
 
 def forked_template() -> None:
     """Let a pool's template be forked from this warm process: the same code, without its start."""
-    from tasks import pool, worker
+    from tasks import template, worker
 
     class Forked:
-        """What ``pool`` uses of a ``Popen``."""
+        """What ``template`` uses of a ``Popen``."""
 
         def __init__(self, command: list[str], *, pass_fds: list[int], **_options: Any) -> None:
             self.pid = os.fork()
@@ -400,12 +401,21 @@ def forked_template() -> None:
                 finally:
                     os._exit(0)
 
-        def wait(self, _seconds: float | None = None) -> int:
-            """Its end."""
-            return os.waitpid(self.pid, 0)[1]
+            self.is_over = False
 
-    real = pool.subprocess
-    pool.subprocess = SimpleNamespace(Popen=Forked, DEVNULL=real.DEVNULL, TimeoutExpired=real.TimeoutExpired)
+        def wait(self, _seconds: float | None = None) -> None:
+            """Its end."""
+            if not self.is_over:
+                os.waitpid(self.pid, 0)
+                self.is_over = True
+
+        def kill(self) -> None:
+            """End it."""
+            if not self.is_over:
+                os.kill(self.pid, signal.SIGKILL)
+
+    real = template.subprocess
+    template.subprocess = SimpleNamespace(Popen=Forked, DEVNULL=real.DEVNULL, TimeoutExpired=real.TimeoutExpired)
 
 
 def work(order: dict[str, Any]) -> dict[str, Any]:

@@ -89,7 +89,7 @@ def target(request: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Tar
     monkeypatch.syspath_prepend(str(HERE / "fuzz"))
     import properties
 
-    from tasks.document import DocumentOptions
+    from tasks.options import DocumentOptions
     from tasks.readers import READERS, ReadOptions, container_endings, endings
 
     if request.param == "guard":

@@ -19,7 +19,7 @@ from flows.settings import Settings, load
 from flows.summary import Progress
 from tasks import direct
 from tasks.direct import Failure
-from tasks.ingest_batch import BatchOptions
+from tasks.options import BatchOptions
 from tasks.pool import Pool
 from warehouse.layout import Home
 from warehouse.records import Batch, Receipt

@@ -12,7 +12,7 @@ import atheris
 with atheris.instrument_imports(include=["tasks", "ftfy"]):
     import properties
 
-    from tasks.document import DocumentOptions
+    from tasks.options import DocumentOptions
     from tasks.readers import ReadOptions
     from tasks.text import language
     from tasks.text.language import second_opinion

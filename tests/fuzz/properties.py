@@ -9,7 +9,8 @@ import json
 import unicodedata
 from collections.abc import Sequence
 
-from tasks.document import DocumentOptions, documents_of
+from tasks.document import documents_of
+from tasks.options import DocumentOptions
 from tasks.readers import ReadOptions
 from tasks.readers.opening import opened
 from tasks.text.decoded import Decoded

@@ -149,6 +149,9 @@ def test_a_link_in_the_docs_leads_somewhere(path: Path) -> None:
         ("tasks.ingest_batch", {"prefect", "duckdb", "sqlalchemy", "alembic"}),
         ("flows.cli.main", {"prefect", "duckdb", "pyarrow", "sqlalchemy", "numba"}),
         ("flows.cli.sql", {"prefect", "sqlalchemy", "numba"}),
+        # Before what workers are forked from begins, and before their first batch.
+        ("flows.early", {"prefect", "duckdb", "pyarrow", "sqlalchemy", "numba", "numpy"}),
+        ("flows.run", {"prefect", "duckdb", "pyarrow", "numba", "numpy", "ftfy"}),
     ],
 )
 def test_what_must_start_fast_loads_little(module: str, never: set[str]) -> None:

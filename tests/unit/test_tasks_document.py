@@ -10,7 +10,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from tasks.document import PREVIEW_CHARACTERS, DocumentOptions, documents_of, preview
+from tasks.document import PREVIEW_CHARACTERS, documents_of, preview
+from tasks.options import DocumentOptions
 from tasks.readers import ReadOptions
 from warehouse import batches
 from warehouse.projection import document_tables

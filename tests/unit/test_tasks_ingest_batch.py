@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from tasks.document import DocumentOptions
-from tasks.ingest_batch import BatchOptions, ingest_batch
+from tasks.ingest_batch import ingest_batch
+from tasks.options import BatchOptions, DocumentOptions
 from warehouse import parts, raw_files
 from warehouse.layout import Home
 from warehouse.records import Batch, RawFile, Receipt

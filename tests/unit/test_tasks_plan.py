@@ -19,6 +19,7 @@ FILES = st.lists(
     max_size=30,
     unique_by=lambda entry: entry[:2],
 )
+FEW = BatchLimits(batch_bytes=5_000_000, batch_files=3)
 LIMITS = st.builds(BatchLimits, batch_bytes=st.integers(1, 120), batch_files=st.integers(1, 6))
 
 
@@ -72,6 +73,38 @@ def test_limits_are_kept_and_used(make: Any, entries: Any, limits: BatchLimits) 
         # No batch ends while the next file still has room.
         size = batch.size_bytes + following.files[0].stamp.size_bytes
         assert size > limits.batch_bytes or len(batch.files) == limits.batch_files
+
+
+@given(sizes=st.lists(st.integers(0, 3_000_000), max_size=60), limits=st.sampled_from([BatchLimits(), FEW]))
+def test_the_last_of_several_batches_are_small(make: Any, sizes: list[int], limits: BatchLimits) -> None:
+    files = raw_files(make, [("wire", f"{number:03d}", size) for number, size in enumerate(sizes)])
+    batches = list(plan.batches(files, limits, len(files), sum(sizes)))
+    assert [file for batch in batches for file in batch.files] == files
+    if len(sizes) <= limits.batch_files and sum(sizes) <= limits.batch_bytes:
+        assert len(batches) <= 1
+        return
+    left = sum(sizes)
+    for batch in batches:
+        assert len(batch.files) <= limits.batch_files
+        # As much as one of four workers would have of the rest, or so little that it does not pay to part it.
+        assert batch.size_bytes <= min(limits.batch_bytes, max(left / 4, 2_000_000)) or len(batch.files) == 1
+        left -= batch.size_bytes
+    for batch, following in itertools.pairwise(batches):
+        # No batch is smaller than that.
+        size = batch.size_bytes + following.files[0].stamp.size_bytes
+        assert size > min(limits.batch_bytes, 2_000_000) or len(batch.files) == limits.batch_files
+
+
+def test_many_small_files_are_parted_by_their_number(make: Any) -> None:
+    files = [make.raw_file(f"{n:05d}", stamp=make.stamp(size_bytes=1)) for n in range(10_000)]
+    counts = [len(batch.files) for batch in plan.batches(files, BatchLimits(), len(files), len(files))]
+    assert counts == [2500, 1875, 1406, 1054, 791, 750, 750, 750, 124]
+
+
+def test_more_files_than_were_counted_are_planned_all_the_same(make: Any) -> None:
+    files = [make.raw_file(f"{n:05d}", stamp=make.stamp(size_bytes=1_000_000)) for n in range(20)]
+    batches = list(plan.batches(files, BatchLimits(), 10, 10_000_000))
+    assert [file for batch in batches for file in batch.files] == files
 
 
 def test_nothing_is_no_batch() -> None:

@@ -15,7 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flows.settings import ReaderName
-from tasks.document import DocumentOptions, documents_of
+from tasks.document import documents_of
+from tasks.options import DocumentOptions
 from tasks.readers import READERS, ReadOptions, container_endings, endings, is_streaming, reader_for
 from tasks.readers.opening import opened
 from warehouse.records import RawDocument, RawFile, Reject, Stamp

@@ -342,7 +342,8 @@ def hostile(folder: Path) -> dict[str, str]:
 WORKER = """
 import json, os, resource, sys, time
 from pathlib import Path
-from tasks.document import CutLimits, DocumentOptions, cuts
+from tasks.document import cuts
+from tasks.options import CutLimits, DocumentOptions
 from warehouse import raw_files
 from warehouse.records import RawFile, Stamp
 

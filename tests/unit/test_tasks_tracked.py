@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from tasks import tracked
-from tasks.document import CutLimits, DocumentOptions
-from tasks.ingest_batch import BatchOptions, ingest_batch
+from tasks.ingest_batch import ingest_batch
+from tasks.options import BatchOptions, CutLimits, DocumentOptions
 from warehouse import raw_files
 from warehouse.errors import WarehouseBusy
 from warehouse.layout import Home
