@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tasks import ingest_batch as whole_batch
 from tasks import tracked
 from tasks.ingest_batch import ingest_batch
 from tasks.options import BatchOptions, CutLimits, DocumentOptions
@@ -57,7 +58,8 @@ def test_an_error_between_two_cuts_costs_no_cut(home: Home, batch: Batch, monkey
         if len(tried) < 4:
             raise WarehouseBusy("somebody else")
 
-    monkeypatch.setattr(tracked, "ingest_batch", failing)
+    # Where it is taken from when there are no workers.
+    monkeypatch.setattr(whole_batch, "ingest_batch", failing)
     receipts = list(all_of(tracked.Cutting(home, batch, OPTIONS, None)))
     assert tried == [[("a.jsonl", start), ("b.txt", 0)] for start in (0, 10, 20, 30)]
     assert [receipt.parts for receipt in receipts] == [receipt.parts for receipt in whole]
