@@ -67,11 +67,10 @@ def _spans(text: str) -> list[tuple[int, int]]:
 
 
 def _may_hold_phrase(text: str, spans: list[tuple[int, int]], rules: Rules) -> bool:
-    """Whether a text with blocks short enough to be no body holds the longest word of any phrase."""
-    if not any(_may_be_marked(start, end) for start, end in spans):
-        return False
+    """Whether the blocks that are short enough to be no body hold the longest word of any phrase."""
+    short = [text[start:end] for start, end in spans if _may_be_marked(start, end)]
     # Bytes are searched faster than characters.
-    data = text.encode("utf-8", "surrogatepass").lower()
+    data = "\n".join(short).encode("utf-8", "surrogatepass").lower()
     return any(word in data for word in rules.phrase_words)
 
 

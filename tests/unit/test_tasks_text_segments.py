@@ -128,6 +128,24 @@ def test_a_full_table_of_words_is_emptied_and_nothing_changes(cutter: Cutter, mo
     assert_the_same(small, [cuttable(text, "de")])
 
 
+ASKED = st.one_of(
+    st.text(st.sampled_from("aàbBcmnpPrsStTДéß"), min_size=1, max_size=12),
+    st.sampled_from([word for language in words.LANGUAGES for word in sorted(load(language).abbreviations)]),
+    st.sampled_from(["pm", "Inc", "Co", "Abb", "In", "Gal", "No", "IV", "projektass", "Yahoo"]),
+    st.sampled_from(["The", "Der", "Mai", "März", "Juni", "mai"]),
+).flatmap(lambda word: st.sampled_from([word, f"{word}-Straße", f"Nord-{word}", word.capitalize(), word.upper()]))
+
+
+@given(st.lists(st.tuples(ASKED, st.sampled_from(".!?")), max_size=60), st.sampled_from(words.LANGUAGES))
+@example([(word, ".") for word in ("Dr", "Haus", "pm", "B-C", "Haus", "S")], "en")
+@settings(max_examples=300, deadline=None)
+def test_words_asked_about_together_mean_what_each_means_alone(asked: list[tuple[str, str]], language: str) -> None:
+    together = words.all_before([word + sign for word, sign in asked], language)
+    assert together == [words.before(word, sign, language) for word, sign in asked]
+    behind = [word if sign == "." else f"{word}," for word, sign in asked]
+    assert words.all_behind(behind, language) == [words.behind(word, language) for word in behind]
+
+
 def expected(text: str, language: str) -> list[tuple[int, int, int]]:
     """Every cut by the rules alone, then blanks taken off both sides of each piece."""
     found: list[tuple[int, int, int]] = []

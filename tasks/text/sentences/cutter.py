@@ -4,18 +4,25 @@ Belongs here: packing texts, calling, asking for what is unknown.  Does not belo
 (``kernel``), what words mean (``words``), rows of segments (``tasks.text.segments``).
 """
 
-from collections.abc import Sequence
-
 import numpy as np
 from numpy.typing import NDArray
 
 from tasks.text.native import NUMBER, POINTER, Code, Native, address
 from tasks.text.sentences import words
-from tasks.text.sentences.places import COLUMNS, DEPENDS, UNKNOWN, Places
+from tasks.text.sentences.places import (
+    COLUMNS,
+    CUT,
+    DEPENDS,
+    ENDS,
+    GOES_ON,
+    MEANING,
+    NOWHERE,
+    UNKNOWN,
+    UNSURE,
+    Places,
+)
 
 _ARGUMENTS = (POINTER, POINTER, NUMBER, POINTER, POINTER, NUMBER, POINTER, POINTER)
-# A word that is unknown, and then both words, if it takes both.
-_QUESTIONS = 3
 
 
 class Cutter:
@@ -36,35 +43,54 @@ class Cutter:
         windows = np.ascontiguousarray(windows, np.int64)
         counts = np.empty(len(windows), np.int64)
         rows = np.empty((len(text) // 2 + 1, COLUMNS), np.int64)
-        for _ in range(_QUESTIONS):
-            self._native.call(
-                *(address(code_points), address(windows), len(windows), address(self._kinds)),
-                *(address(self._known.table), self._known.mask, address(rows), address(counts)),
-            )
-            found = Places(
-                code_points.view(np.uint32),
-                rows[: int(np.maximum(counts, 0).sum())],
-                np.maximum(counts, 0),
-                counts < 0,
-            )
-            if not self._answer(text, windows, found):
-                break
-        return found
+        self._native.call(
+            *(address(code_points), address(windows), len(windows), address(self._kinds)),
+            *(address(self._known.table), self._known.mask, address(rows), address(counts)),
+        )
+        is_foreign = counts < 0
+        counts[is_foreign] = 0
+        rows, counts = self._settled(text, windows[:, 3], rows[: int(counts.sum())], counts)
+        return Places(code_points.view(np.uint32), rows, counts, is_foreign)
 
-    def _answer(self, text: str, windows: NDArray[np.int64], found: Places) -> bool:
-        """Learn the words that nobody has asked about; whether there were any."""
-        is_unknown = found.rows[:, 0] == UNKNOWN
-        if not is_unknown.any():
-            return False
-        languages = np.repeat(windows[:, 3], found.counts)[is_unknown]
-        for row, language in zip(found.rows[is_unknown].tolist(), languages.tolist(), strict=True):
-            self._learn(text, words.LANGUAGES[language], row)
-        return True
+    def _settled(
+        self, text: str, languages: NDArray[np.int64], rows: NDArray[np.int64], counts: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Rows and counts once all words are known, as if they had been before."""
+        unknown = np.flatnonzero(rows[:, 0] == UNKNOWN)
+        if not len(unknown):
+            return rows, counts
+        owners = np.repeat(np.arange(len(counts)), counts)
+        asked = languages[owners[unknown]]
+        for language in np.unique(asked).tolist():
+            own = unknown[asked == language]
+            rows[own, 0] = self._answers(text, words.LANGUAGES[language], rows[own].tolist())
+        is_place = rows[:, 0] != NOWHERE
+        return rows[is_place], np.bincount(owners[is_place], minlength=len(counts))
 
-    def _learn(self, text: str, language: str, row: Sequence[int]) -> None:
-        _, _, behind, stop, word, pair, behind_end, key, key_behind, key_pair = row
-        meaning = words.before(text[word:stop], text[stop], language)
-        self._known.add(key, meaning)
-        if meaning == DEPENDS and key_pair:
-            self._known.add(key_pair, words.pair(text[pair : max(pair, word - 1)], text[word:stop], language))
-        self._known.add(key_behind, words.behind(text[behind:behind_end], language))
+    def _answers(self, text: str, language: str, rows: list[list[int]]) -> list[int]:
+        """Learn the words of some places; what is found there."""
+        befores = {row[7]: text[row[4] : row[3] + 1] for row in rows if not row[7] & MEANING}
+        behinds = {row[8]: text[row[2] : row[6]] for row in rows if not row[8] & MEANING}
+        learned = dict(zip(befores, words.all_before([*befores.values()], language), strict=True))
+        learned.update(zip(behinds, words.all_behind([*behinds.values()], language), strict=True))
+        # The word itself, the word behind.
+        meanings = [(row[7] & MEANING or learned[row[7]], row[8] & MEANING or learned[row[8]]) for row in rows]
+        pairs = {
+            row[9]: words.pair(text[row[5] : max(row[5], row[4] - 1)], text[row[4] : row[3]], language)
+            for row, (before, _) in zip(rows, meanings, strict=True)
+            if before == DEPENDS and row[9]
+        }
+        self._known.add(learned | pairs)
+        return [
+            _found(before, behind, pairs.get(row[9], DEPENDS))
+            for row, (before, behind) in zip(rows, meanings, strict=True)
+        ]
+
+
+def _found(before: int, behind: int, pair: int) -> int:
+    """What the meanings of the words at a place make of it; the pair counts where the word before does not tell."""
+    if before == DEPENDS:
+        before = pair
+    if GOES_ON in {before, behind}:
+        return NOWHERE
+    return CUT if before == behind == ENDS else UNSURE

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tasks.text.sentences.kinds import BLANK, DIGIT, LOWER, OPEN, QUOTE, STOP, UPPER
-from tasks.text.sentences.places import COLUMNS, CUT, DEPENDS, ENDS, GOES_ON, TIGHT, UNKNOWN, UNSURE
+from tasks.text.sentences.places import COLUMNS, CUT, DEPENDS, ENDS, GOES_ON, NOWHERE, TIGHT, UNKNOWN, UNSURE
 from tasks.text.sentences.signs import (
     after_blanks,
     after_signs,
@@ -33,8 +33,8 @@ SIGNATURE = """void(CPointer(uint32), CPointer(int64), int64, CPointer(uint8), C
 _SEED, _PRIME, _MEANING = np.uint64(0xCBF29CE484222325), np.uint64(0x100000001B3), np.uint64(3)
 _FOLD = np.uint64(32)
 _NEWLINE = 0x0A
-# No place; a word that nobody has asked about.
-_NOTHING, _UNASKED = -1, 0
+# A word that nobody has asked about.
+_UNASKED = 0
 # What a key is about: a word before this sign, the word behind, the word before and its word.
 _BEHIND, _PAIR = 1, 2
 
@@ -88,13 +88,13 @@ def _ask(
     key = _key(text, word, stop, np.int64(text[stop]), language)
     before = _meaning(key, known, mask)
     if before == GOES_ON:
-        return _NOTHING
+        return NOWHERE
     is_sign = kind_at(text, behind, kind_of) > DIGIT
     word_end = _after_word(text, letter_behind(text, behind, end) if is_sign else behind, end, kind_of)
     key_behind = _key(text, behind, word_end, _BEHIND, language)
     after = _meaning(key_behind, known, mask)
     if after == GOES_ON:
-        return _NOTHING
+        return NOWHERE
     # Both words, if they stand side by side.
     pair = word if word == block else previous
     key_pair = np.uint64(0)
@@ -109,13 +109,14 @@ def _ask(
         if before == DEPENDS:
             before = _meaning(key_pair, known, mask)
             if before == GOES_ON:
-                return _NOTHING
+                return NOWHERE
     if before == DEPENDS or (after == DEPENDS and before != _UNASKED):
         return UNSURE
     if before == ENDS and after == ENDS:
         return CUT
     found[row + 3], found[row + 4], found[row + 5], found[row + 6] = stop, word, pair, word_end
-    found[row + 7], found[row + 8], found[row + 9] = np.int64(key), np.int64(key_behind), np.int64(key_pair)
+    found[row + 7], found[row + 8] = np.int64(key) | before, np.int64(key_behind) | after
+    found[row + 9] = np.int64(key_pair)
     return UNKNOWN
 
 
@@ -131,24 +132,24 @@ def _sign(
     ends = stop + 1
     behind = after_blanks(text, signs, end, kind_of)
     if behind >= end:
-        return _NOTHING
+        return NOWHERE
     kind = kind_at(text, behind, kind_of)
     is_tight, is_stop = behind == signs, kind_at(text, stop, kind_of) == STOP
     # Glue is looked for everywhere, between quotes and brackets, too.
     if is_single and is_tight and is_stop and kind == UPPER:
         if stop == start or kind_at(text, stop - 1, kind_of) != LOWER:
-            return _NOTHING
+            return NOWHERE
         found[row + 1] = found[row + 2] = behind
         return TIGHT
     is_inner = False
     if stop < quote_end or stop < bracket_end:
         # Within a pair no sentence ends, but with a quote.
         if stop >= quote_end or behind != quote_end - 1:
-            return _NOTHING
+            return NOWHERE
         is_inner, ends = True, quote_end
         behind = after_blanks(text, ends, end, kind_of)
         if behind >= end:
-            return _NOTHING
+            return NOWHERE
         kind = kind_at(text, behind, kind_of)
         is_tight = behind == ends
     found[row + 1], found[row + 2] = ends, behind
@@ -156,7 +157,7 @@ def _sign(
         return UNSURE
     # In no language does a sentence begin with a small letter, and no number has a sentence's end in it.
     if kind == LOWER or (is_single and is_tight and is_stop and kind == DIGIT):
-        return _NOTHING
+        return NOWHERE
     if is_tight or not is_single:
         return UNSURE
     is_capital = kind == UPPER if is_inner else can_begin(text, behind, end, behind < quote_end, kind_of)
@@ -194,7 +195,7 @@ def look(text: Any, windows: Any, count: Any, kind_of: Any, known: Any, mask: An
                 what = _sign(
                     text, windows, w, previous, word, at, quote_end, bracket_end, kind_of, known, mask, found, row
                 )
-                if what != _NOTHING:
+                if what != NOWHERE:
                     found[row] = what
                     row += COLUMNS
                 # Of several signs in a row only the first is looked at.

@@ -10,12 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 # What was found at a place: an end of a sentence; something that only the library can tell; words that nobody has
-# asked about yet; a full stop between two letters.
-CUT, UNSURE, UNKNOWN, TIGHT = range(4)
+# asked about yet; a full stop between two letters; no place.
+CUT, UNSURE, UNKNOWN, TIGHT, NOWHERE = 0, 1, 2, 3, -1
 # A place: what was found, where the sentence ends and the next begins, the full stop; the word before it, the word
-# before that, the end of the word behind; the keys of what is unknown: word, word behind, both words before.
+# before that, the end of the word behind; keys, where something is unknown: word, word behind, both words before.
 COLUMNS = 10
-# What is known of a word: the sentence ends or begins there, it goes on, more has to be known.
+# What is known of a word, in the last two bits of its key: the sentence ends or begins there, it goes on, more has to
+# be known.
+MEANING = 3
 ENDS, GOES_ON, DEPENDS = 1, 2, 3
 
 
