@@ -11,7 +11,15 @@ import pyarrow as pa
 
 from warehouse import ledger
 from warehouse.held import HeldRows
-from warehouse.projection import LIVE, content_table, document_tables, reject_table, sighting_rejects, sighting_table
+from warehouse.projection import (
+    LIVE,
+    columns,
+    content_table,
+    document_tables,
+    reject_table,
+    sighting_rejects,
+    sighting_table,
+)
 from warehouse.records import Commit
 from warehouse.schema import TABLES
 
@@ -34,8 +42,10 @@ CHANGES = frozenset({"retired", "forgotten", "revisits", "contents"})
 
 def _touched(live: Sequence[Any], sightings: Sequence[Any]) -> set[str]:
     """Every content whose documents and sighting did not come together, and whole."""
-    seen = {sighting.file_id for sighting in sightings if sighting.file_id is not None}
+    seen = set(columns(sightings)["file_id"]) - {None} if sightings else set()
     whole = {span.file_id for span in live if not span.first_ordinal and span.is_last}
+    if len(whole) == len(live):
+        return seen ^ whole
     return (seen ^ whole) | {span.file_id for span in live if span.file_id not in whole}
 
 
@@ -44,9 +54,9 @@ def _ids(file_ids: Sequence[str]) -> pa.Table:
 
 
 def _load(commit: Commit, rows: ledger.LoadRows) -> pa.Table:
+    of = columns(rows.spans) if rows.spans else {}
     counts = {
-        name: sum(getattr(span, name) for span in rows.spans)
-        for name in ("document_count", "paragraph_count", "segment_count", "reject_count")
+        name: sum(of.get(name, ())) for name in ("document_count", "paragraph_count", "segment_count", "reject_count")
     }
     row = {
         "commit_no": commit.commit_no,
@@ -72,8 +82,9 @@ def incoming(book: ledger.Ledger, held: HeldRows, commit: Commit) -> Incoming:
     found: Incoming = {"loads": _load(commit, rows)}
     rejects = [sighting_rejects(commit, sightings)]
     if live:
-        spans = {(span.file_id, span.first_ordinal): span.last_ordinal for span in live}
-        counting: LIVE = spans if len(live) < len(rows.spans) else None
+        counting: LIVE = None
+        if len(live) < len(rows.spans):
+            counting = {(span.file_id, span.first_ordinal): span.last_ordinal for span in live}
         part = held.of(commit)
         found |= document_tables(part["documents"], part["files"], counting)
         if "documents" in found:

@@ -207,35 +207,39 @@ def reject_table(commit: Commit, files: pa.Table, live: LIVE) -> pa.Table:
     return pa.Table.from_pylist(rows, schema=TABLES["rejects"])
 
 
+def columns(rows: Sequence[Any]) -> dict[str, Sequence[Any]]:
+    """Named tuples, of which there is at least one, column by column: asked row by row each name is looked up anew."""
+    return dict(zip(rows[0]._fields, zip(*rows, strict=True), strict=True))
+
+
 def sighting_table(commit: Commit, sightings: Sequence[Any]) -> pa.Table:
     """The rows of ``files`` that one commit adds, out of the ledger's sightings."""
-    count = len(sightings)
-    # The row that its content's documents and rejects are counted in: not a duplicate.
-    counted = [s.file_id is not None and s.status in _FIRST for s in sightings]
-    documents = [int(s.document_count or 0) if own else 0 for s, own in zip(sightings, counted, strict=True)]
-    columns = {
-        "file_id": [s.file_id for s in sightings],
-        "root": [s.location for s in sightings],
-        "uri": [s.uri for s in sightings],
-        "source": [s.source for s in sightings],
-        "size_bytes": [s.size_bytes for s in sightings],
-        "modified_at": [s.modified_ns // 1000 for s in sightings],
-        "seen_at": [commit.committed_at] * count,
-        "status": [
-            (FileStatus.INGESTED if held else FileStatus.REJECTED) if own else s.status
-            for s, own, held in zip(sightings, counted, documents, strict=True)
-        ],
-        "reason": [s.reason for s in sightings],
-        "encoding": [s.encoding for s in sightings],
-        "encoding_confidence": [s.encoding_confidence for s in sightings],
-        "document_count": documents,
-        "reject_count": [int(s.reject_count or 0) if own else 0 for s, own in zip(sightings, counted, strict=True)],
-        "is_current": [s.file_id is not None for s in sightings],
-        "sighting_no": [s.sighting_no for s in sightings],
-        "run_id": [commit.run_id] * count,
-    }
     schema = TABLES["files"]
-    return pa.table([pa.array(columns[field.name], field.type) for field in schema], schema=schema)
+    if not sightings:
+        return schema.empty_table()
+    of = columns(sightings)
+    # The row that its content's documents and rejects are counted in: not a duplicate.
+    counted = [
+        file_id is not None and status in _FIRST for file_id, status in zip(of["file_id"], of["status"], strict=True)
+    ]
+    counts = {
+        name: [int(found or 0) if own else 0 for found, own in zip(of[name], counted, strict=True)]
+        for name in ("document_count", "reject_count")
+    }
+    derived: dict[str, Sequence[Any]] = {
+        **counts,
+        "root": of["location"],
+        "modified_at": [ns // 1000 for ns in of["modified_ns"]],
+        "seen_at": [commit.committed_at] * len(sightings),
+        "status": [
+            (FileStatus.INGESTED if held else FileStatus.REJECTED) if own else status
+            for status, own, held in zip(of["status"], counted, counts["document_count"], strict=True)
+        ],
+        "is_current": [file_id is not None for file_id in of["file_id"]],
+        "run_id": [commit.run_id] * len(sightings),
+    }
+    found = of | derived
+    return pa.table([pa.array(found[field.name], field.type) for field in schema], schema=schema)
 
 
 def content_table(contents: list[dict[str, Any]]) -> pa.Table:

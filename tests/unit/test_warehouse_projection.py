@@ -2,9 +2,9 @@
 
 import functools
 import hashlib
+from collections import namedtuple
 from collections.abc import Callable
 from datetime import date, datetime
-from types import SimpleNamespace
 from typing import Any
 
 import duckdb
@@ -268,14 +268,14 @@ def test_rejects_of_live_spans_become_rows(make: Any) -> None:
     assert {(row["run_id"], row["rejected_at"]) for row in rows} == {("run-1", datetime(2019, 4, 25))}
 
 
-def ledger_row(**changes: Any) -> SimpleNamespace:
+def ledger_row(**changes: Any) -> Any:
     given = {
         "sighting_no": 5, "location": "inbox", "uri": "a.txt", "source": "wire", "file_id": "f" * 64,
         "status": "ingested", "stage": None, "reason": None, "detail": None, "size_bytes": 7,
         "modified_ns": 1_556_150_400_123_456_789, "encoding": "utf-8", "encoding_confidence": 1.0, "document_count": 2,
         "reject_count": 1,
     }  # fmt: skip
-    return SimpleNamespace(**{**given, **changes})
+    return namedtuple("Row", given)(**{**given, **changes})  # noqa: PYI024 - as the ledger's rows: names by data
 
 
 @pytest.mark.parametrize(
