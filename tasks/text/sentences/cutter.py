@@ -19,6 +19,7 @@ from tasks.text.sentences.places import (
     NOWHERE,
     UNKNOWN,
     UNSURE,
+    Place,
     Places,
 )
 
@@ -63,34 +64,32 @@ class Cutter:
         asked = languages[owners[unknown]]
         for language in np.unique(asked).tolist():
             own = unknown[asked == language]
-            rows[own, 0] = self._answers(text, words.LANGUAGES[language], rows[own].tolist())
+            rows[own, 0] = self._answers(text, words.LANGUAGES[language], list(map(Place._make, rows[own].tolist())))
         is_place = rows[:, 0] != NOWHERE
         return rows[is_place], np.bincount(owners[is_place], minlength=len(counts))
 
-    def _answers(self, text: str, language: str, rows: list[list[int]]) -> list[int]:
+    def _answers(self, text: str, language: str, places: list[Place]) -> list[int]:
         """Learn the words of some places; what is found there."""
-        befores = {row[7]: text[row[4] : row[3] + 1] for row in rows if not row[7] & MEANING}
-        behinds = {row[8]: text[row[2] : row[6]] for row in rows if not row[8] & MEANING}
+        befores = {place.key: text[place.word : place.stop + 1] for place in places if not place.key & MEANING}
+        behinds = {
+            place.key_behind: text[place.begin : place.behind_end] for place in places if not place.key_behind & MEANING
+        }
         learned = dict(zip(befores, words.all_before([*befores.values()], language), strict=True))
         learned.update(zip(behinds, words.all_behind([*behinds.values()], language), strict=True))
-        # The word itself, the word behind.
-        meanings = [(row[7] & MEANING or learned[row[7]], row[8] & MEANING or learned[row[8]]) for row in rows]
-        pairs = {
-            row[9]: words.pair(text[row[5] : max(row[5], row[4] - 1)], text[row[4] : row[3]], language)
-            for row, (before, _) in zip(rows, meanings, strict=True)
-            if before == DEPENDS and row[9]
-        }
+        pairs: dict[int, int] = {}
+        found: list[int] = []
+        for place in places:
+            before = place.key & MEANING or learned[place.key]
+            if before == DEPENDS and place.key_pair:
+                previous = text[place.pair : max(place.pair, place.word - 1)]
+                before = pairs[place.key_pair] = words.pair(previous, text[place.word : place.stop], language)
+            found.append(_found(before, place.key_behind & MEANING or learned[place.key_behind]))
         self._known.add(learned | pairs)
-        return [
-            _found(before, behind, pairs.get(row[9], DEPENDS))
-            for row, (before, behind) in zip(rows, meanings, strict=True)
-        ]
+        return found
 
 
-def _found(before: int, behind: int, pair: int) -> int:
-    """What the meanings of the words at a place make of it; the pair counts where the word before does not tell."""
-    if before == DEPENDS:
-        before = pair
+def _found(before: int, behind: int) -> int:
+    """What the words before and behind a sign make of the place."""
     if GOES_ON in {before, behind}:
         return NOWHERE
     return CUT if before == behind == ENDS else UNSURE

@@ -5,6 +5,7 @@ calling it (``cutter``).
 """
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,13 +13,33 @@ from numpy.typing import NDArray
 # What was found at a place: an end of a sentence; something that only the library can tell; words that nobody has
 # asked about yet; a full stop between two letters; no place.
 CUT, UNSURE, UNKNOWN, TIGHT, NOWHERE = 0, 1, 2, 3, -1
-# A place: what was found, where the sentence ends and the next begins, the full stop; the word before it, the word
-# before that, the end of the word behind; keys, where something is unknown: word, word behind, both words before.
-COLUMNS = 10
 # What is known of a word, in the last two bits of its key: the sentence ends or begins there, it goes on, more has to
 # be known.
 MEANING = 3
 ENDS, GOES_ON, DEPENDS = 1, 2, 3
+
+
+class Place(NamedTuple):
+    """What was found, where the sentence ends and the next begins; of words that are unknown where they are.
+
+    ``stop`` is the sign, ``word`` where the word before it begins, ``pair`` where the one before that does,
+    ``behind_end`` where the word behind ends; keys are those of the word, of the word behind, and of both words before,
+    0 where nobody needs it.
+    """
+
+    what: int
+    end: int
+    begin: int
+    stop: int
+    word: int
+    pair: int
+    behind_end: int
+    key: int
+    key_behind: int
+    key_pair: int
+
+
+COLUMNS = len(Place._fields)
 
 
 @dataclass(frozen=True)
