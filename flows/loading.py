@@ -11,6 +11,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
 from typing import TYPE_CHECKING
 
+from warehouse import memory
 from warehouse.errors import WarehouseBusy
 
 if TYPE_CHECKING:
@@ -87,6 +88,8 @@ class Loading:
                 self._draft = self._held.enter_context(self._begin())
             except WarehouseBusy:
                 return  # whoever publishes now also takes what is committed; the next commit asks again
+            # What it takes to import and to begin is not used again: 45 MB of a run.
+            memory.set_aside_libraries()
         self._draft.take(self._look)
         if self._is_due():
             self._publish(self._draft)

@@ -57,7 +57,8 @@ def look_seldom() -> None:
 def set_aside_libraries() -> None:
     """Let go of what was mapped of shared libraries: what is used again comes back from the disk or its cache.
 
-    The compiler that links the language kernel takes 65 MB and is not needed once it is warm.  Linux only.
+    The compiler that links the language kernel takes 65 MB and is not needed once it is warm.  What another process
+    has mapped, too, stays.  Linux only.
     """
     with contextlib.suppress(OSError, AttributeError):
         madvise = ctypes.CDLL(None).madvise

@@ -17,7 +17,7 @@ from flows.execution import Run
 from flows.loading import Loading
 from flows.summary import Progress
 from tasks import direct
-from warehouse import loader, snapshots
+from warehouse import loader, memory, snapshots
 from warehouse.draft import Draft
 from warehouse.durable import TEMPORARY, lock
 from warehouse.errors import TransientError, WarehouseBusy
@@ -215,6 +215,22 @@ def test_the_end_waits_for_one_commit_only() -> None:
     assert slow.asked < 1000
     loading.close()
     assert loading.end() is None
+
+
+def test_libraries_are_set_aside_once_a_draft(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: list[str] = []
+    monkeypatch.setattr(memory, "set_aside_libraries", lambda: begun.append("set aside"))
+
+    def begin() -> Any:
+        begun.append("draft")
+        return contextlib.nullcontext(Slow())
+
+    loading = Loading(begin, lambda _: None, lambda: False)
+    loading.committed()
+    loading.committed()
+    assert loading.end() is not None
+    loading.close()
+    assert begun == ["draft", "set aside"]
 
 
 def test_nothing_committed_nothing_begun() -> None:
