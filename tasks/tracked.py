@@ -41,6 +41,11 @@ class Sealed:
     def __init__(self, value: Any) -> None:
         self.value = value
 
+    def take(self) -> Any:
+        """The value, for whoever waited for it; Prefect holds on to this object until cycles are looked for."""
+        value, self.value = self.value, None
+        return value
+
     def __repr__(self) -> str:
         return "Sealed()"
 
@@ -150,9 +155,10 @@ def _taken(batch: Batch, cutting: Cutting, future: "PrefectFuture[Sealed]") -> I
         if not isinstance(result, Sealed):
             yield Failure(batch, result)
             return
-        if result.value is None:
+        receipt = result.take()
+        if receipt is None:
             return
-        yield result.value
+        yield receipt
         if cutting.is_done:
             return
         future = _submit(cutting)

@@ -210,6 +210,31 @@ def test_py3langid_says_the_same_from_the_cache_as_from_its_model(tmp_path: Path
     assert [kept.rank(text) for text in texts] == [model.rank(text) for text in texts]
 
 
+def resident(folder: Path, name: str) -> int:
+    """How many KB this process has mapped in of files of this name below a folder."""
+    found, is_here = 0, False
+    for first, *rest in map(str.split, Path("/proc/self/smaps").read_text().splitlines()):
+        if not first.endswith(":"):
+            is_here = rest[-1].startswith(str(folder)) and rest[-1].endswith(name)
+        elif first == "Rss:" and is_here:
+            found += int(rest[0])
+    return found
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="no other system says what is resident")
+def test_pages_of_py3langid_that_were_read_are_let_go_and_come_back(tmp_path: Path, built: list[int]) -> None:
+    cache.load(tmp_path, "a")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(second_opinion, "_arrays", cache.load(tmp_path, "a").arrays)
+        second_opinion._identifier.cache_clear()
+        before = second_opinion.third("Mesto leží na rieke.")
+        assert resident(tmp_path, "third_nb_ptc.npy") > 0
+        second_opinion.set_aside()
+        assert resident(tmp_path, "third_nb_ptc.npy") == 0
+        assert second_opinion.third("Mesto leží na rieke.") == before
+        second_opinion._identifier.cache_clear()
+
+
 def run(code: str) -> str:
     done = subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT, capture_output=True, text=True)
     return done.stdout.strip()

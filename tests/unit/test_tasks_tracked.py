@@ -64,3 +64,22 @@ def test_an_error_between_two_cuts_costs_no_cut(home: Home, batch: Batch, monkey
     assert tried == [[("a.jsonl", start), ("b.txt", 0)] for start in (0, 10, 20, 30)]
     assert [receipt.parts for receipt in receipts] == [receipt.parts for receipt in whole]
     assert [receipt.spans for receipt in receipts] == [receipt.spans for receipt in whole]
+
+
+def test_what_prefect_keeps_of_a_batch_holds_no_receipt(home: Home, batch: Batch) -> None:
+    cutting = tracked.Cutting(home, batch, OPTIONS, None)
+    results: list[tracked.Sealed] = []
+
+    class Done:
+        """A task that has run."""
+
+        def result(self, *, raise_on_failure: bool) -> tracked.Sealed:
+            assert not raise_on_failure
+            results.append(tracked.Sealed(cutting.next()))
+            return results[-1]
+
+    again: Any = tracked._taken(batch, cutting, Done())
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(tracked, "_submit", lambda _: Done())
+        assert [len(receipt.spans) for receipt in again] == [1, 1, 1, 2]
+    assert [sealed.value for sealed in results] == [None] * 4

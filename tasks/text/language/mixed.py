@@ -46,7 +46,7 @@ def label_blocks(documents: Sequence[Blocks]) -> list[dict[int, Detection]]:
     Only where a glance finds another language are blocks looked at in full, and only where that confirms it are all
     blocks of the document labelled.
     """
-    from tasks.text.language.second_opinion import second
+    from tasks.text.language.second_opinion import second, set_aside
 
     suspects: list[tuple[int, int]] = []
     for position, blocks in enumerate(documents):
@@ -66,4 +66,5 @@ def label_blocks(documents: Sequence[Blocks]) -> list[dict[int, Detection]]:
     labels: list[dict[int, Detection]] = [{} for _ in documents]
     for (position, number), detection in zip(wanted, found, strict=True):
         labels[position][number] = detection
+    set_aside()
     return labels
