@@ -128,6 +128,14 @@ def test_a_full_table_of_words_is_emptied_and_nothing_changes(cutter: Cutter, mo
     assert_the_same(small, [cuttable(text, "de")])
 
 
+def test_nothing_is_asked_about_twice(cutter: Cutter, monkeypatch: pytest.MonkeyPatch) -> None:
+    items = [cuttable("Am 24. April kam Dr. Maier. Er ging am 3. Spieltag. Sie sah 7. Haus usw. Nein.", "de")]
+    assert_the_same(cutter, items)
+    for name in ("all_before", "all_behind", "pair"):
+        monkeypatch.setattr(words, name, lambda *_: pytest.fail("asked again"))
+    assert_the_same(cutter, items)
+
+
 ASKED = st.one_of(
     st.text(st.sampled_from("aàbBcmnpPrsStTДéß"), min_size=1, max_size=12),
     st.sampled_from([word for language in words.LANGUAGES for word in sorted(load(language).abbreviations)]),
