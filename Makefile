@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
 PINNED := --require-hashes --no-deps --only-binary :all: --no-binary langdetect --no-build-isolation
 INPUT ?= seeds/raw
 # What of the warehouse talks to DuckDB.
-ON_DUCKDB := ddl export loader projection queries snapshots verify
+ON_DUCKDB := apply ddl export loader projection queries snapshots verify
 SECONDS ?= 600
 # A module's tests share a process; the order of the folders stays, in which the long ones come first.
 PARALLEL := --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder

@@ -15,6 +15,8 @@ from warehouse.incoming import CHANGES, Incoming
 from warehouse.schema import TABLES
 from warehouse.standing import Touched
 
+ROW_GROUP_ROWS = 16_384
+
 
 def insert(database: duckdb.DuckDBPyConnection, table: str, rows: pa.Table) -> None:
     """Put rows into a table; none is no work."""
@@ -23,6 +25,29 @@ def insert(database: duckdb.DuckDBPyConnection, table: str, rows: pa.Table) -> N
     database.register("incoming", rows)
     database.execute(f"INSERT INTO {table} BY NAME SELECT * FROM incoming")  # noqa: S608 - a name of ours
     database.unregister("incoming")
+
+
+class Store:
+    """Puts rows into a database outside of transactions; documents are compressed as soon as they fill a row group.
+
+    Left to itself DuckDB would keep them as they are until it is told to, or has been given enough; then in the middle
+    of a row group, which it compresses once more when that is full.
+    """
+
+    def __init__(self, database: duckdb.DuckDBPyConnection) -> None:
+        self._database = database
+        # Behind a checkpoint DuckDB begins a new row group.
+        self._left = ROW_GROUP_ROWS
+
+    def __call__(self, table: str, rows: pa.Table) -> None:
+        """Put rows into a table."""
+        while table == "documents" and rows.num_rows >= self._left:
+            insert(self._database, table, rows.slice(0, self._left))
+            self._database.execute("CHECKPOINT")
+            rows, self._left = rows.slice(self._left), ROW_GROUP_ROWS
+        insert(self._database, table, rows)
+        if table == "documents":
+            self._left -= rows.num_rows
 
 
 def _delete_spans(database: duckdb.DuckDBPyConnection, touched: Touched) -> None:
@@ -99,10 +124,13 @@ def _change(
         database.unregister(name)
 
 
-def apply(database: duckdb.DuckDBPyConnection, brought: Incoming, touched: Touched, gathered: Gathered) -> None:
+def apply(
+    database: duckdb.DuckDBPyConnection, brought: Incoming, touched: Touched, gathered: Gathered, store: Store
+) -> None:
     """Apply one commit; rows that change none of those before are held back, to come in with those of later ones.
 
-    ``touched`` remembers what ``standing`` must look at again.
+    Where they cannot be, ``store`` takes what was held back.  ``touched`` remembers what ``standing`` must look at
+    again.
     """
     if "touched" in brought:
         touched.contents.update(brought["touched"]["file_id"].to_pylist())
@@ -114,7 +142,7 @@ def apply(database: duckdb.DuckDBPyConnection, brought: Incoming, touched: Touch
             gathered.add(table, incoming)
     else:
         for table, before in gathered.released():
-            insert(database, table, before)
+            store(table, before)
         documents = rows.pop("documents", None)
         _change(database, brought, touched, rows)
         if documents is not None:

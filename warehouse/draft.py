@@ -17,15 +17,13 @@ import pyarrow as pa
 
 from warehouse import ddl, ledger, memory, snapshots
 from warehouse.ahead import ahead
-from warehouse.apply import apply, insert
+from warehouse.apply import ROW_GROUP_ROWS, Store, apply, insert
 from warehouse.durable import copy_file, rename_durably, uninterrupted
 from warehouse.errors import DamagedError, TransientError
 from warehouse.gathering import BESIDE_WORK, VECTOR, Enough, Gathered
 from warehouse.layout import Home
 from warehouse.schema import TABLES, quoted
 from warehouse.standing import Touched, settle
-
-ROW_GROUP_ROWS = 16_384
 
 # What DuckDB may hold while it applies commits one by one and compares documents.  It holds 80 MB for a batch already,
 # in the first blocks of all columns, and with no more than that puts some of them beside the file in the smallest run;
@@ -76,6 +74,7 @@ class Draft:
         allow(self._database, MEMORY)
         self._memory, self._widest = MEMORY, 0
         self._enough, self._gathered = enough, Gathered(enough, self._make_room)
+        self._store = Store(self._database)
         try:
             with self._at_work(started):
                 self._known = self._opened()
@@ -128,7 +127,7 @@ class Draft:
             with ahead(self.home, self.book, pending, is_alone=self._enough.is_alone) as incoming:
                 for done, (commit, brought) in enumerate(zip(pending, incoming, strict=True), start=1):
                     with uninterrupted():
-                        apply(self._database, brought, self._touched, self._gathered)
+                        apply(self._database, brought, self._touched, self._gathered, self._store)
                         self.last = (commit.commit_no, commit.commit_hash)
                         self.commits += 1
                     if self._gathered.is_enough:
@@ -149,7 +148,7 @@ class Draft:
         try:
             for table, rows in self._gathered.released():
                 with uninterrupted():
-                    insert(self._database, table, rows)
+                    self._store(table, rows)
         except BaseException:
             self.close()
             raise

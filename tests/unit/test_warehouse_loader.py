@@ -12,6 +12,7 @@ from typing import Any
 import duckdb
 import pytest
 
+import warehouse.apply as applying
 from warehouse import ahead, clean, compact, ddl, draft, gathering, ledger, loader, parts, snapshots, standing, verify
 from warehouse.clock import now_us
 from warehouse.durable import TEMPORARY
@@ -512,7 +513,7 @@ class TestPublish:
         for content in "123":
             yard.read(content, content)
         pieces: list[str] = []
-        real = draft.insert
+        real = applying.insert
 
         def insert(database: duckdb.DuckDBPyConnection, table: str, rows: Any) -> None:
             pieces.append(table)
@@ -523,7 +524,7 @@ class TestPublish:
         with loader.drafted(yard.home, yard.book) as growing:
             growing.take()
             with monkeypatch.context() as patch:
-                patch.setattr(draft, "insert", insert)
+                patch.setattr(applying, "insert", insert)
                 with pytest.raises(KeyboardInterrupt):
                     growing.finish()
             with pytest.raises(duckdb.ConnectionException):
