@@ -21,18 +21,19 @@ WHY = "its process is gone; what it committed counts, and the next run does the 
 
 
 def dead(
-    runs: Iterable[Mapping[str, Any]], *, work_pool: str, at_work: Collection[str], now: float, seconds: float
+    runs: Iterable[Mapping[str, Any]], *, work_pool: str | None, at_work: Collection[str], now: float, seconds: float
 ) -> list[str]:
     """The ids of the runs that nobody works on any more.
 
-    A run that was started in a process of ours bears that process's tag; one of the work pool has a process that
-    bears its id (``at_work``) a few ``seconds`` after its state was set.  Of all others nothing is known here.
+    A run that was started in a process of ours bears that process's tag; one of the work pool, where all its workers
+    are on this machine, has a process that bears its id (``at_work``) a few ``seconds`` after its state was set.  Of
+    all others nothing is known here.
     """
     found = []
     for run in runs:
         lives = [living for word in run["tags"] if (living := processes.is_living(word)) is not None]
         since = datetime.fromisoformat(run["state"]["timestamp"]).timestamp()
-        is_of_pool = run["work_pool_name"] == work_pool and now - since >= seconds
+        is_of_pool = work_pool is not None and run["work_pool_name"] == work_pool and now - since >= seconds
         if (lives and not any(lives)) or (not lives and is_of_pool and run["id"] not in at_work):
             found.append(run["id"])
     return found
@@ -53,7 +54,7 @@ def _crash(asked: httpx.Client, kind: str, run_id: str) -> None:
     asked.post(f"/{kind}/{run_id}/set_state", json={"state": state, "force": True}).raise_for_status()
 
 
-def mark(api_url: str, *, work_pool: str, seconds: float) -> int:
+def mark(api_url: str, *, work_pool: str | None = None, seconds: float = 0.0) -> int:
     """Mark every such run, and its tasks, as crashed; how many runs those were."""
     asked = client(api_url)
     working, now = at_work(), now_us() / 1e6

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from flows import password, processes, running, settings
+from flows import password, processes, running, settings, stuck
 from flows.cli.render import Bar
 from flows.server import answers, refusal, shown, tell_at_last
 from flows.settings import Settings
@@ -80,6 +80,31 @@ def _server(bar: Bar, hint: str) -> Iterator[None]:
             watcher.communicate(b"stopped\n")
 
 
+@contextlib.contextmanager
+def _without_heartbeat() -> Iterator[None]:
+    """Run without heartbeats, unless a person has set their frequency.
+
+    Their thread sleeps by the second, and the end of a run waits for it.  Of a run that was killed the next one tells.
+    """
+    from prefect import settings as of
+
+    if "heartbeat_frequency" in of.get_current_settings().flows.model_fields_set:
+        yield
+        return
+    with of.temporary_settings({of.PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
+        yield
+
+
+def _tell_of_killed(api_url: str | None) -> None:
+    """Tell a server which runs on this machine were killed, as ``newsmill up`` tells its own."""
+    import httpx
+
+    if api_url is not None:
+        # No run depends on it, and the next one asks again.
+        with contextlib.suppress(httpx.HTTPError):
+            stuck.mark(api_url)
+
+
 def tracked(chosen: Settings, bar: Bar, call: Callable[[], Outcome], template: "Template | None" = None) -> Outcome:
     """Call a flow under Prefect: a person's own server, that of ``newsmill up`` where it runs, else a temporary one."""
     up = running.current(chosen.layout)
@@ -95,7 +120,8 @@ def tracked(chosen: Settings, bar: Bar, call: Callable[[], Outcome], template: "
         handed = Handed(progress=bar, template=template)
         token = HANDED.set(handed)
         try:
-            with tags(settings.TAG, processes.tag()):
+            _tell_of_killed(get_current_settings().api.url)
+            with _without_heartbeat(), tags(settings.TAG, processes.tag()):
                 return call()
         except RunFailed as failed:
             return failed.outcome

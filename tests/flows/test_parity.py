@@ -105,6 +105,18 @@ def test_names_never_reach_prefect(tracked: tuple[Any, Any], only_safe_names: An
     only_safe_names(mill.home)
 
 
+def test_the_end_of_a_run_waits_for_no_heartbeat(tracked: tuple[Any, Any]) -> None:
+    """Prefect's thread for it sleeps by the second, and is waited for."""
+    import sqlite3
+
+    mill, _ = tracked
+    with sqlite3.connect(mill.home / "prefect" / "prefect.db") as database:
+        told = {name for (name,) in database.execute("SELECT event FROM events")}
+    database.close()
+    assert "prefect.flow-run.Completed" in told
+    assert "prefect.flow-run.heartbeat" not in told
+
+
 def test_prefect_knows_batches_not_files(tracked: tuple[Any, Any]) -> None:
     import sqlite3
 

@@ -99,6 +99,7 @@ def test_a_run_is_dead_when_its_process_is() -> None:
     assert stuck.dead(runs, work_pool="newsmill", at_work=set(), now=now, seconds=0) == [
         "gone", "worker", "fresh", "at work",
     ]  # fmt: skip
+    assert stuck.dead(runs, work_pool=None, at_work=set(), now=now, seconds=0) == ["gone"]
 
 
 @linux
