@@ -11,6 +11,7 @@ import json
 import os
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -160,6 +161,14 @@ class Mill:
 
         with run.opened(self.settings()) as book:
             return ledger.last_commit(book)[0]
+
+    def commits(self) -> int:
+        """How many commits the ledger has, asked beside a process that may be making it; none before it exists."""
+        try:
+            with contextlib.closing(sqlite3.connect(f"file:{self.home / 'ledger.sqlite'}?mode=ro", uri=True)) as ledger:
+                return int(ledger.execute("SELECT count(*) FROM commits").fetchone()[0])
+        except sqlite3.OperationalError:
+            return 0
 
     def parts(self) -> dict[str, bytes]:
         """Every file in the lake: name below it, and bytes."""

@@ -1,7 +1,6 @@
 """The data does not wait for Prefect's server: it is killed in the middle of a run, stays away, and comes back."""
 
 import signal
-import sqlite3
 import subprocess
 import sys
 import time
@@ -11,15 +10,6 @@ import pytest
 
 NEWSMILL = Path(sys.executable).with_name("newsmill")
 FILES = 300
-
-
-def commits(mill):
-    """How many commits the ledger has; none before it exists."""
-    try:
-        with sqlite3.connect(f"file:{mill.home / 'ledger.sqlite'}?mode=ro", uri=True) as ledger:
-            return ledger.execute("SELECT count(*) FROM commits").fetchone()[0]
-    except sqlite3.OperationalError:
-        return 0
 
 
 def documents(mill):
@@ -49,9 +39,9 @@ def test_a_server_that_dies_in_the_middle_of_a_run_costs_nothing(prefect_server,
         "--set",
         "publish_seconds=600",
     )
-    prefect_server.until(lambda: commits(mill) >= 3)
+    prefect_server.until(lambda: mill.commits() >= 3)
     prefect_server.kill(server)
-    assert commits(mill) < FILES / 5, "the server died in the middle"
+    assert mill.commits() < FILES / 5, "the server died in the middle"
     prefect_server.until(lambda: documents(mill) == FILES, what="the data of the run")
     (inbox / "without.txt").write_text(write_news(FILES))
     prefect_server.until(lambda: documents(mill) == FILES + 1, what="the data of a run without a server")
